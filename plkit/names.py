@@ -1,0 +1,300 @@
+"""The one table of names, units and symbols.
+
+This module is the only place where a unit string or the name of a dimension is spelled. The
+nomenclature page of the documentation is made from :data:`TABLE`.
+
+Examples
+--------
+>>> from plkit import names
+>>> names.attrs("wavelength")
+{'units': 'nm', 'long_name': 'Wavelength'}
+>>> names.label("wavelength")
+'Wavelength λ (nm)'
+>>> names.conversion_factor("us", "s")
+1e-06
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = [
+    "CANONICAL_ORDER",
+    "SPECTRAL_DIMS",
+    "TABLE",
+    "Quantity",
+    "attrs",
+    "conversion_factor",
+    "label",
+    "normalise_unit",
+    "stderr_name",
+    "symbol",
+    "unit",
+]
+
+# Dimensions and coordinates ------------------------------------------------------------------
+SAMPLE: Final = "sample"
+POWER: Final = "power"
+COMPONENT: Final = "component"
+TIME: Final = "time"
+DELAY: Final = "delay"
+POINT: Final = "point"
+Y: Final = "y"
+X: Final = "x"
+R: Final = "r"
+Z: Final = "z"
+TEMPERATURE: Final = "temperature"
+WAVELENGTH: Final = "wavelength"
+ENERGY: Final = "energy"
+RAMAN_SHIFT: Final = "raman_shift"
+ENERGY_LOSS: Final = "energy_loss"
+PARAM_I: Final = "param_i"
+PARAM_J: Final = "param_j"
+AT_S: Final = "at_s"
+
+SPECTRAL_DIMS: Final = (WAVELENGTH, ENERGY, RAMAN_SHIFT, ENERGY_LOSS)
+"""Dims along which light is dispersed; exactly one of them is on a spectrum."""
+
+CANONICAL_ORDER: Final = (
+    SAMPLE, POWER, COMPONENT, TIME, DELAY, POINT, Y, X,
+    ENERGY_LOSS, RAMAN_SHIFT, ENERGY, WAVELENGTH,
+)  # fmt: skip
+"""Order of dims in every dataset: the spectral axis last, hence contiguous in memory."""
+
+# Variables that several rooms share -----------------------------------------------------------
+INTENSITY: Final = "intensity"
+NOISE_GAIN: Final = "noise_gain"
+NOISE_FLOOR: Final = "noise_floor"
+FIT_STATUS: Final = "fit_status"
+COVARIANCE: Final = "covariance"
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A named quantity.
+
+    Parameters
+    ----------
+    name : str
+        Name in code and in files.
+    unit : str
+        Unit string as stored in ``attrs["units"]``; ``"1"`` for a pure number.
+    symbol : str
+        Symbol in equations and on axes.
+    long_name : str
+        What an axis label says.
+    meaning : str
+        One sentence for the nomenclature page.
+    """
+
+    name: str
+    unit: str
+    symbol: str
+    long_name: str
+    meaning: str
+
+
+def _q(name: str, unit: str, symbol: str, long_name: str, meaning: str = "") -> Quantity:
+    return Quantity(name, unit, symbol, long_name, meaning)
+
+
+TABLE: Final[dict[str, Quantity]] = {
+    q.name: q
+    for q in (
+        # axes
+        _q(TIME, "s", "t", "Time", "Middle of the exposure, counted from laser on."),
+        _q(DELAY, "ns", "τ", "Delay", "Time after the laser pulse."),
+        _q(Y, "um", "y", "y", "Position on the sample."),
+        _q(X, "um", "x", "x", "Position on the sample."),
+        _q(R, "um", "r", "Radius", "Distance from the axis of the laser beam."),
+        _q(Z, "um", "z", "Depth", "Distance below the surface of the film."),
+        _q(WAVELENGTH, "nm", "λ", "Wavelength", "In air, as spectrometers give it; ascending."),
+        _q(ENERGY, "eV", "E", "Photon energy", "Ascending; a dataset of its own."),
+        _q(RAMAN_SHIFT, "1/cm", "Δν", "Raman shift", "Ascending."),
+        _q(ENERGY_LOSS, "eV", "ΔE", "Energy loss", "Electron energy loss."),
+        _q(POWER, "uW", "P", "Laser power", "At the sample."),
+        _q(TEMPERATURE, "K", "T", "Temperature", "Absolute."),
+        _q(COMPONENT, "1", "", "Component", "Name of an unmixed reference."),
+        _q(SAMPLE, "1", "", "Sample", "Name of a sample."),
+        _q(POINT, "1", "", "Point", "Index in a list of positions."),
+        _q(AT_S, "s", "t", "Exposure", "Time at which a conversion is evaluated."),
+        _q(PARAM_I, "1", "", "Parameter", "Row of a covariance matrix."),
+        _q(PARAM_J, "1", "", "Parameter", "Column of a covariance matrix."),
+        # measured
+        _q(INTENSITY, "counts", "I", "Intensity", "Measured light."),
+        _q(NOISE_GAIN, "counts", "g", "Noise gain",
+           "Counts per detected electron: variance = gain · expected + floor."),
+        _q(NOISE_FLOOR, "counts^2", "σ²", "Noise floor", "Variance in the dark."),
+        _q("exposure_time", "s", "Δt", "Exposure time", "Of one spectrum."),
+        _q("saturation_level", "counts", "", "Saturation level", "Counts at which the detector saturates."),
+        _q("spike_mask", "1", "", "Spike mask", "1 where a cosmic ray was removed."),
+        _q("response", "1", "R", "Spectral response", "Counts per unit of light, relative."),
+        _q("absorbance", "1", "A", "Absorbance", "Decadic."),
+        _q("transmittance", "1", "T", "Transmittance", ""),
+        _q("reflectance", "1", "R", "Reflectance", ""),
+        _q("absorptance", "1", "A", "Absorptance", "Fraction of the incident power that is absorbed."),
+        _q("voltage", "V", "U", "Voltage", ""),
+        _q("photon_flux", "1/(cm^2 nm s)", "Φ", "Photon flux density",
+           "Absolute emission per area, wavelength and time."),
+        _q("refractive_index", "1", "n", "Refractive index", ""),
+        _q("extinction_coefficient", "1", "k", "Extinction coefficient", ""),
+        # unmixing
+        _q("reference", "1/nm", "F", "Reference spectrum", "Normalised spectrum of one component."),
+        _q("amplitude", "counts", "a", "Amplitude", "Emission of one component."),
+        _q("fraction", "1", "f", "Emission fraction",
+           "Share of the emitted light. Neither a phase nor a volume fraction."),
+        _q("brightness_corrected_fraction", "1", "f*", "Brightness-corrected fraction",
+           "Emission fraction after division by the relative brightness of the components."),
+        _q("condition_number", "1", "κ", "Condition number", "Of the normalised references."),
+        _q("residual_rms", "counts", "", "Residual (rms)", "Root mean square of data minus model."),
+        _q("residual_structure", "1", "z", "Structure of the residual",
+           "Lag-one autocorrelation of the residual in units of its σ; beyond ±3 a phase is missing."),
+        # fits
+        _q("chisqr", "1", "χ²", "Chi-square", ""),
+        _q("redchi", "1", "χ²/ν", "Reduced chi-square", ""),
+        _q("aic", "1", "AIC", "Akaike information criterion", ""),
+        _q("bic", "1", "BIC", "Bayesian information criterion", ""),
+        _q("nfev", "1", "", "Function evaluations", ""),
+        _q(FIT_STATUS, "1", "", "Fit status", "0 ok, 1 at_bound, 2 not_identifiable, 3 no_signal, 4 failed."),
+        _q(COVARIANCE, "1", "", "Covariance", "Of the parameters, each in its own unit."),
+        # peaks
+        _q("peak_energy", "eV", "E_PL", "Peak energy", "In vacuum."),
+        _q("peak_wavelength", "nm", "λ_PL", "Peak wavelength", "In the medium of the data's axis."),
+        _q("peak_width", "eV", "FWHM", "Peak width (FWHM)", ""),
+        _q("peak_intensity", "counts", "I_PL", "Peak intensity", "At the maximum, above background."),
+        # kinetics
+        _q("k1", "1/s", "k₁", "Fast rate", "Faster rate of the biexponential, k1 > k2."),
+        _q("k2", "1/s", "k₂", "Slow rate", "Slower rate of the biexponential."),
+        _q("k01", "1", "k₀₁", "Weight of the fast rate", ""),
+        _q("k02", "1", "k₀₂", "Weight of the slow rate", ""),
+        _q("plateau", "1", "f∞", "Plateau", "Value at infinite time."),
+        _q("mean_rate", "1/s", "⟨k⟩", "Mean rate", "(k01 k1 + k02 k2)/(k01 + k02)."),
+        _q("conversion", "1", "φ", "Conversion", "[f(t) − f(0)]/[1 − f(0)] of the growing component."),
+        _q("conversion_limit", "1", "φ∞", "Conversion at infinite time", ""),
+        # heating
+        _q("temperature_rise", "K", "ΔT", "Temperature rise", "Above ambient."),
+        _q("rise_per_power", "K/uW", "ΔT/P", "Rise per incident power", ""),
+        _q("peak_rise_per_power", "K/uW", "ΔT(0)/P", "Peak rise per incident power", ""),
+        _q("detection_rise_per_power", "K/uW", "⟨ΔT⟩/P", "Beam-weighted rise per incident power", ""),
+        _q("detection_temperature", "K", "⟨T⟩", "Beam-weighted temperature", "What the detected light sees."),
+        _q("peak_temperature", "K", "T(0)", "Peak temperature", ""),
+        _q("ambient_temperature", "K", "T₀", "Ambient temperature", ""),
+        _q("A0", "K", "A₀", "Steady rise", "In A0 (1 − exp(−B t)) exp(−2 r²/w0²)."),
+        _q("B", "1/s", "B", "Heating rate", "In A0 (1 − exp(−B t)) exp(−2 r²/w0²)."),
+        # arrhenius
+        _q("rate", "1/s", "k", "Rate", ""),
+        _q("inverse_temperature", "1/K", "1/T", "Inverse temperature", ""),
+        _q("activation_energy", "eV", "E_a", "Activation energy", ""),
+        _q("activation_energy_kj_mol", "kJ/mol", "E_a", "Activation energy", "Per mole."),
+        _q("photo_exponent", "1", "m", "Photo-exponent", "Of k ∝ P^m, which a power series alone cannot exclude."),
+        # diffusion
+        _q("diffusion_coefficient", "m^2/s", "D", "Diffusion coefficient", ""),
+        _q("profile_sigma", "um", "σ", "Profile width", "Standard deviation of the profile."),
+        _q("centre", "um", "x₀", "Centre", "Of the profile."),
+        _q("offset", "1", "", "Offset", "Level far from the laser spot."),
+        _q("diffusion_time", "s", "t", "Diffusion time", "1/⟨k⟩, or a lifetime."),
+        # composition
+        _q("x_iodine", "1", "x", "Iodine content", "Iodine per formula unit in CsPbBr(3-x)I(x), 0 to 3."),
+        _q("composition_flag", "1", "", "Composition flag", "Why a composition is not a number with σ."),
+    )
+}
+"""Every name with its unit, symbol and meaning, by name."""
+
+
+def _entry(name: str) -> Quantity:
+    base = name.removesuffix("_stderr")
+    try:
+        return TABLE[base]
+    except KeyError:
+        raise KeyError(f"{name!r} is not in plkit.names.TABLE") from None
+
+
+def unit(name: str) -> str:
+    """Unit of a named quantity; ``<name>_stderr`` has the unit of ``<name>``."""
+    return _entry(name).unit
+
+
+def symbol(name: str) -> str:
+    """Symbol of a named quantity as used in equations."""
+    return _entry(name).symbol
+
+
+def attrs(name: str) -> dict[str, str]:
+    """Attributes to put on an array: ``units`` and ``long_name``."""
+    q = _entry(name)
+    long_name = f"σ of {q.long_name.lower()}" if name.endswith("_stderr") else q.long_name
+    return {"units": q.unit, "long_name": long_name}
+
+
+def label(name: str) -> str:
+    """Axis label: long name, symbol, unit (the unit is left out for a pure number)."""
+    q = _entry(name)
+    text = q.long_name if q.symbol in ("", q.long_name) else f"{q.long_name} {q.symbol}"
+    return text if q.unit == "1" else f"{text} ({q.unit.replace('um', 'µm').replace('uW', 'µW')})"
+
+
+def stderr_name(name: str) -> str:
+    """Name of the variable that holds one standard deviation of ``name``."""
+    return f"{name}_stderr"
+
+
+# Units ----------------------------------------------------------------------------------------
+# Spellings met in files, each with the spelling that plkit writes.
+_SPELLINGS: Final[dict[str, str]] = {
+    "nanometer": "nm", "nanometers": "nm", "nanometre": "nm", "nanometres": "nm",
+    "micrometer": "um", "micrometers": "um", "micrometre": "um", "micron": "um", "microns": "um",
+    "µm": "um", "μm": "um", "µs": "us", "μs": "us", "µW": "uW", "μW": "uW",
+    "angstrom": "angstrom", "Å": "angstrom", "Angstrom": "angstrom",
+    "second": "s", "seconds": "s", "sec": "s", "minute": "min", "minutes": "min", "hour": "h", "hours": "h",
+    "ev": "eV", "electronvolt": "eV", "EV": "eV",
+    "cm-1": "1/cm", "cm^-1": "1/cm", "cm⁻¹": "1/cm", "1/cm": "1/cm",
+    "count": "counts", "Counts": "counts", "cts": "counts",
+    "kelvin": "K", "Kelvin": "K", "": "1", "dimensionless": "1",
+}  # fmt: skip
+
+# Units of one kind, each with its size in the first one.
+_SCALES: Final[tuple[dict[str, float], ...]] = (
+    {"nm": 1.0, "angstrom": 0.1, "pm": 1e-3, "um": 1e3, "mm": 1e6, "cm": 1e7, "m": 1e9},
+    {"s": 1.0, "min": 60.0, "h": 3600.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "ps": 1e-12},
+    {"eV": 1.0, "meV": 1e-3, "keV": 1e3},
+    {"uW": 1.0, "W": 1e6, "mW": 1e3, "nW": 1e-3},
+    {"V": 1.0, "mV": 1e-3},
+    {"1": 1.0, "%": 1e-2},
+    {"m^2/s": 1.0, "cm^2/s": 1e-4, "um^2/s": 1e-12},
+    {"counts": 1.0},
+    {"counts^2": 1.0},
+    {"K": 1.0},
+    {"1/cm": 1.0},
+    {"1/s": 1.0, "1/min": 1.0 / 60.0, "1/h": 1.0 / 3600.0},
+)
+
+
+def normalise_unit(text: str) -> str:
+    """Return plkit's spelling of a unit (``"µm"`` → ``"um"``); unknown text comes back stripped."""
+    stripped = text.strip().strip("[]()")
+    return _SPELLINGS.get(stripped, stripped)
+
+
+def conversion_factor(found: str, wanted: str) -> float | None:
+    """Factor that turns numbers in ``found`` into numbers in ``wanted``.
+
+    Parameters
+    ----------
+    found, wanted : str
+        Unit strings; common spellings are understood.
+
+    Returns
+    -------
+    float or None
+        ``None`` where the two are of different kinds, or unknown. Energy and wavelength are of
+        different kinds: going between them needs the Jacobian, see ``plkit.spectra.to_energy``.
+    """
+    a, b = normalise_unit(found), normalise_unit(wanted)
+    if a == b:
+        return 1.0
+    for scale in _SCALES:
+        if a in scale and b in scale:
+            # The quotient of two sizes, rounded to 15 digits so that 1e-6/1 stays 1e-06.
+            return float(f"{scale[a] / scale[b]:.15g}")
+    return None
