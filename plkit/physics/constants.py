@@ -18,6 +18,3 @@ KJ_MOL_PER_EV: Final = 96.48533212
 
 FWHM_PER_SIGMA: Final = 2.3548200450309493
 """Full width at half maximum of a Gaussian of unit standard deviation, 2 √(2 ln 2)."""
-
-SECONDS_PER_HOUR: Final = 3600.0
-"""Seconds in an hour."""
