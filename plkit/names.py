@@ -52,6 +52,7 @@ ENERGY_LOSS: Final = "energy_loss"
 PARAM_I: Final = "param_i"
 PARAM_J: Final = "param_j"
 AT_S: Final = "at_s"
+INPUT: Final = "input"
 
 SPECTRAL_DIMS: Final = (WAVELENGTH, ENERGY, RAMAN_SHIFT, ENERGY_LOSS)
 """Dims along which light is dispersed; exactly one of them is on a spectrum."""
@@ -182,6 +183,19 @@ TABLE: Final[dict[str, Quantity]] = {
         _q("ambient_temperature", "K", "T₀", "Ambient temperature", ""),
         _q("A0", "K", "A₀", "Steady rise", "In A0 (1 − exp(−B t)) exp(−2 r²/w0²)."),
         _q("B", "1/s", "B", "Heating rate", "In A0 (1 − exp(−B t)) exp(−2 r²/w0²)."),
+        # heating: scale of the temperature and the published form
+        _q(INPUT, "1", "", "Input", "Name of a stated input whose uncertainty enters."),
+        _q("temperature_scale", "1", "g", "Temperature scale",
+           "Relative scale of every temperature rise of a series; its σ is shared by all powers."),
+        _q("temperature_scale_by_input", "1", "g", "Temperature scale by input",
+           "Relative change of the temperature rise for one σ of one input."),
+        _q("form_misfit_radius", "1", "", "Misfit of the radial form",
+           "Largest difference from exp(−2 r²/w0²), in units of the peak rise."),
+        _q("form_misfit_time", "1", "", "Misfit of the temporal form",
+           "Largest difference from 1 − exp(−B t), in units of the steady rise."),
+        _q("peak_step_per_power", "K/uW", "ΔT(0,t)/P", "Peak rise after switching on", "Per incident power."),
+        _q("detection_step_per_power", "K/uW", "⟨ΔT⟩(t)/P", "Beam-weighted rise after switching on",
+           "Per incident power."),
         # arrhenius
         _q("rate", "1/s", "k", "Rate", ""),
         _q("inverse_temperature", "1/K", "1/T", "Inverse temperature", ""),
