@@ -1,0 +1,143 @@
+"""summary.json: the numbers of a study, each with its σ."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from plkit.names import AT_S, FIT_STATUS, POWER, X, Y
+
+if TYPE_CHECKING:
+    from plkit.study.recipe import Recipe
+    from plkit.study.run import SampleResult
+
+__all__ = ["summarise"]
+
+Estimate = dict[str, float | None]
+
+
+def summarise(recipe: Recipe, results: dict[str, SampleResult], notes: list[str]) -> dict[str, Any]:
+    """Collect the numbers of a study.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The recipe.
+    results : dict of str to SampleResult
+        Results by sample.
+    notes : list of str
+        Warnings met on the way.
+
+    Returns
+    -------
+    dict
+        ``samples`` (per sample: ``activation_energy_ev``, its split, ``ln_k0``, ``photo_exponent``,
+        ``conversion`` by power, ``mean_rate_per_s`` by power, ``verdict``), ``diffusion`` (per
+        mapped sample: ``ln_d0_m2_s``, ``activation_energy_ev``, ``d_293k_m2_s``), ``warnings``.
+        A value that could not be found is null.
+    """
+    samples = {name: _sample(r) for name, r in results.items()}
+    diffusion = {
+        n: _diffusion(r.groups["diffusion"]) for n, r in results.items() if "diffusion" in r.groups
+    }
+    return {
+        "title": recipe.study.title,
+        "samples": samples,
+        "diffusion": diffusion,
+        "warnings": [*notes, *_distrust(results)],
+    }
+
+
+def _estimate(ds: xr.Dataset, name: str) -> Estimate:
+    return {"value": _number(ds[name]), "stderr": _number(ds[f"{name}_stderr"])}
+
+
+def _number(da: xr.DataArray) -> float | None:
+    value = float(da)
+    return value if math.isfinite(value) else None
+
+
+def _by_power(kin: xr.Dataset, name: str) -> dict[str, Estimate]:
+    ds = kin.isel({AT_S: -1}) if AT_S in kin[name].dims else kin
+    return {f"{float(p):g}": _estimate(ds.sel({POWER: p}), name) for p in kin[POWER].values}
+
+
+def _sample(r: SampleResult) -> dict[str, Any]:
+    kin = r.groups["kinetics"]
+    out: dict[str, Any] = {"activation_energy_ev": {"value": None, "stderr": None}}
+    if "arrhenius" in r.groups:
+        arr = r.groups["arrhenius"]
+        out["activation_energy_ev"] = _estimate(arr, "activation_energy")
+        out["activation_energy_kj_mol"] = _estimate(arr, "activation_energy_kj_mol")
+        out["activation_energy_split_ev"] = {
+            part: _number(arr[f"activation_energy_stderr_{part}"])
+            for part in ("photon", "scatter", "shared")
+        }
+        out["ln_k0"] = _estimate(arr, "ln_k0")
+        if "photo_exponent" in arr:
+            out["photo_exponent"] = _estimate(arr, "photo_exponent")
+        out["redchi"] = _number(arr["redchi"])
+    out["conversion"] = _by_power(kin, "conversion")
+    out["conversion_at_s"] = float(kin[AT_S].values[-1]) if AT_S in kin["conversion"].dims else None
+    out["conversion_limit"] = _by_power(kin, "conversion_limit")
+    out["mean_rate_per_s"] = _by_power(kin, "mean_rate")
+    if r.verdict is not None:
+        out["verdict"] = r.verdict.label
+        out["verdict_reason"] = r.verdict.reason
+    if r.recovery_verdict is not None:
+        out["recovery_verdict"] = r.recovery_verdict.label
+        out["recovery_verdict_reason"] = r.recovery_verdict.reason
+    return out
+
+
+def _diffusion(ds: xr.Dataset) -> dict[str, Any]:
+    return {
+        "ln_d0_m2_s": _estimate(ds, "ln_d0"),
+        "activation_energy_ev": _estimate(ds, "activation_energy"),
+        "d_293k_m2_s": _estimate(ds, "d_293k"),
+    }
+
+
+def _distrust(results: dict[str, SampleResult]) -> list[str]:
+    """What a reader should know before trusting the numbers."""
+    lines = []
+    for name, r in results.items():
+        for group, ds in r.groups.items():
+            if FIT_STATUS not in ds:
+                continue
+            status = ds[FIT_STATUS].values
+            what = (
+                "pixels"
+                if {X, Y} & set(ds[FIT_STATUS].dims)
+                else "traces"
+                if group.endswith("kinetics")
+                else "fits"
+            )
+            meanings = str(ds[FIT_STATUS].attrs.get("flag_meanings", "")).split()
+            for code in np.unique(status[status > 0]):
+                meaning = (
+                    meanings[int(code)] if int(code) < len(meanings) else f"status {int(code)}"
+                )
+                n = int((status == code).sum())
+                lines.append(
+                    f"{name}, {group}: {n} of {status.size} {what}: {meaning.replace('_', ' ')}"
+                )
+        arr = r.groups.get("arrhenius")
+        if arr is not None and float(arr["redchi"]) > 3:
+            lines.append(
+                f"{name}: the rates scatter about the Arrhenius line, reduced χ² {float(arr['redchi']):.1f}"
+            )
+        profiles = r.groups.get("profiles")
+        if (
+            profiles is not None
+            and "gaussian" in profiles
+            and not bool((profiles["gaussian"] != 0).all())
+        ):
+            n = int((profiles["gaussian"] == 0).sum())
+            lines.append(
+                f"{name}: {n} of {profiles['gaussian'].size} profiles are not Gaussian, as Fick's law wants"
+            )
+    return lines
