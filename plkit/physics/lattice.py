@@ -1,11 +1,11 @@
-"""Lattice parameters: strain between two of them."""
+"""Lattice parameters: strain between two of them, and the angle at which X-rays see one."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["lattice_strain"]
+__all__ = ["bragg_two_theta", "lattice_strain"]
 
 
 def lattice_strain(parameter: ArrayLike, reference: ArrayLike) -> NDArray[np.float64]:
@@ -35,3 +35,27 @@ def lattice_strain(parameter: ArrayLike, reference: ArrayLike) -> NDArray[np.flo
     """
     reference = np.asarray(reference, dtype=float)
     return np.asarray((np.asarray(parameter, dtype=float) - reference) / reference)
+
+
+def bragg_two_theta(spacing: ArrayLike, wavelength: ArrayLike) -> NDArray[np.float64]:
+    """Diffraction angle 2θ of a set of lattice planes, first order.
+
+    Parameters
+    ----------
+    spacing : array_like
+        Distance d of the planes [any unit].
+    wavelength : array_like
+        Wavelength λ of the X-rays [same unit]; λ ≤ 2 d.
+
+    Returns
+    -------
+    numpy.ndarray
+        2θ = 2 arcsin(λ/(2 d)) [degree].
+
+    Examples
+    --------
+    >>> round(float(bragg_two_theta(5.87, 1.5418)), 2)  # (100) of a cubic perovskite, Cu Kα
+    15.09
+    """
+    d = np.asarray(spacing, dtype=float)
+    return np.asarray(2.0 * np.degrees(np.arcsin(np.asarray(wavelength, dtype=float) / (2.0 * d))))

@@ -42,7 +42,13 @@ __all__ = [
 ]
 
 # Peak wavelength in air [nm] and line width (FWHM) [eV] of a pristine film, by iodine content x.
-_LINES = {0.0: (513.0, 0.080), 1.0: (543.0, 0.072), 1.5: (590.0, 0.068), 2.0: (650.0, 0.060), 3.0: (690.0, 0.055)}
+_LINES = {
+    0.0: (513.0, 0.080),
+    1.0: (543.0, 0.072),
+    1.5: (590.0, 0.068),
+    2.0: (650.0, 0.060),
+    3.0: (690.0, 0.055),
+}
 _ASYMMETRY = 0.15
 """Low-energy wing of every line, see :func:`plkit.physics.lineshapes.asymmetric`."""
 
@@ -154,10 +160,24 @@ def default_design() -> StudyDesign:
     """Return the design of the bundled study."""
     return StudyDesign(
         (
-            SampleDesign(1.0, 0.0, 0.228, 25, 180, 0.248, 20, (10, 20, 30, 40, 50, 60, 70, 80), 500, 1.0),
-            SampleDesign(1.5, 0.0, 0.240, 20, 150, 0.217, 35, (10, 20, 40, 60, 90, 120, 140, 160), 500, 1.0),
             SampleDesign(
-                2.0, 3.0, 0.252, 4, 30, 0.093, 120, (20, 50, 100, 150, 200, 250, 300, 400), 500, 0.2, 0.6
+                1.0, 0.0, 0.228, 25, 180, 0.248, 20, (10, 20, 30, 40, 50, 60, 70, 80), 500, 1.0
+            ),
+            SampleDesign(
+                1.5, 0.0, 0.240, 20, 150, 0.217, 35, (10, 20, 40, 60, 90, 120, 140, 160), 500, 1.0
+            ),
+            SampleDesign(
+                2.0,
+                3.0,
+                0.252,
+                4,
+                30,
+                0.093,
+                120,
+                (20, 50, 100, 150, 200, 250, 300, 400),
+                500,
+                0.2,
+                0.6,
             ),
         )
     )
@@ -257,7 +277,9 @@ def draw_truth(
     g = design.relative_stderr
     # ΔT ∝ absorptance / (spot radius · conductivity), each off by its own stated error.
     scale = 1 + g["absorptance"] * own.standard_normal()
-    scale /= (1 + g["spot_radius"] * shared.standard_normal()) * (1 + g["conductivity"] * shared.standard_normal())
+    scale /= (1 + g["spot_radius"] * shared.standard_normal()) * (
+        1 + g["conductivity"] * shared.standard_normal()
+    )
     rise = _rise_per_power(design, sample) if rise_per_power is None else rise_per_power
     powers = np.asarray(sample.powers_uw, float)
     temperature = design.ambient_k + scale * rise * powers
@@ -291,7 +313,11 @@ def spectral_response() -> xr.DataArray:
     wl = wavelength_axis()
     values = 1.0 - 0.35 * ((wl.values - 600.0) / 150.0) ** 2 - 0.08 * (wl.values - 600.0) / 150.0
     return xr.DataArray(
-        values / values.max(), {WAVELENGTH: wl}, dims=WAVELENGTH, attrs=names.attrs("response"), name="response"
+        values / values.max(),
+        {WAVELENGTH: wl},
+        dims=WAVELENGTH,
+        attrs=names.attrs("response"),
+        name="response",
     )
 
 
@@ -319,7 +345,9 @@ def _mixed(sample: SampleDesign, fraction: np.ndarray, photons_each: float) -> n
     """Expected photons (…, 256) for an emission fraction of the product of shape (…)."""
     a, b = pristine_spectrum(sample.x_iodine), pristine_spectrum(sample.product_x_iodine)
     f = np.asarray(fraction)[..., None]
-    return np.asarray(photons_each * _brightness(sample, fraction)[..., None] * ((1 - f) * a + f * b))
+    return np.asarray(
+        photons_each * _brightness(sample, fraction)[..., None] * ((1 - f) * a + f * b)
+    )
 
 
 def _measure(
@@ -358,7 +386,9 @@ def simulate_exposure(
         TIME: _axis(TIME, time),
         WAVELENGTH: wavelength_axis(),
     }
-    expected = xr.DataArray(_mixed(sample, fraction, design.photons_per_frame), coords, tuple(coords))
+    expected = xr.DataArray(
+        _mixed(sample, fraction, design.photons_per_frame), coords, tuple(coords)
+    )
     return _measure(design, expected, sample.frame_s, rng)
 
 
@@ -371,11 +401,15 @@ def simulate_recovery(
     tau1, tau2 = design.recovery_tau_s
     left = sample.weight * np.exp(-time / tau1) + (1 - sample.weight) * np.exp(-time / tau2)
     coords = {TIME: _axis(TIME, time), WAVELENGTH: wavelength_axis()}
-    expected = xr.DataArray(_mixed(sample, start * left, design.photons_per_frame), coords, tuple(coords))
+    expected = xr.DataArray(
+        _mixed(sample, start * left, design.photons_per_frame), coords, tuple(coords)
+    )
     return _measure(design, expected, sample.frame_s, rng).assign_attrs(illumination="dark")
 
 
-def simulate_reference(design: StudyDesign, x_iodine: float, rng: np.random.Generator) -> xr.Dataset:
+def simulate_reference(
+    design: StudyDesign, x_iodine: float, rng: np.random.Generator
+) -> xr.Dataset:
     """Repeated spectra of a pristine film, dims (time, wavelength)."""
     time = np.arange(design.reference_frames) + 0.5
     coords = {TIME: _axis(TIME, time), WAVELENGTH: wavelength_axis()}
@@ -392,7 +426,9 @@ def _simulate_dark(design: StudyDesign, rng: np.random.Generator) -> xr.Dataset:
 
 def profile_sigma_um(design: StudyDesign, temperature_k: float, mean_rate_per_s: float) -> float:
     """Standard deviation of the halo after the time 1/⟨k⟩, initial spot w0/2 included [µm]."""
-    d = arrhenius.arrhenius_rate(temperature_k, design.d0_m2_s, design.diffusion_activation_energy_ev)
+    d = arrhenius.arrhenius_rate(
+        temperature_k, design.d0_m2_s, design.diffusion_activation_energy_ev
+    )
     return float(fick.sigma_from_diffusion(d, 1 / mean_rate_per_s, design.spot_radius_um / 2))
 
 
@@ -426,7 +462,9 @@ def simulate_map(
     """
     if power_uw not in sample.powers_uw:
         raise DataError(
-            "simulate a map", f"'power_uw' is {power_uw:g}, not one of {sample.powers_uw}", "Choose one of these."
+            "simulate a map",
+            f"'power_uw' is {power_uw:g}, not one of {sample.powers_uw}",
+            "Choose one of these.",
         )
     i = sample.powers_uw.index(power_uw)
     sigma = profile_sigma_um(design, float(truth.temperature_k[i]), float(truth.mean_rate_per_s[i]))
@@ -436,7 +474,9 @@ def simulate_map(
     along = fick.pixel_gaussian(position, centre, sigma, step_um)
     fraction = end * along[:, None] * along[None, :]
     coords = {Y: _axis(Y, position), X: _axis(X, position), WAVELENGTH: wavelength_axis()}
-    expected = xr.DataArray(_mixed(sample, fraction, design.photons_per_pixel), coords, tuple(coords))
+    expected = xr.DataArray(
+        _mixed(sample, fraction, design.photons_per_pixel), coords, tuple(coords)
+    )
     ds = _measure(design, expected, 0.2, rng)
     return ds.assign_coords({POWER: ((), power_uw, names.attrs(POWER))})
 
@@ -466,13 +506,22 @@ def study_files(design: StudyDesign, seed: int) -> dict[str, Callable[[], xr.Dat
         add(f"references/x{x:.1f}.nc", lambda rng, x=x: simulate_reference(design, x, rng))  # type: ignore[misc]
     add("dark.nc", lambda rng: _simulate_dark(design, rng))
     last = design.samples[-1]
-    add(f"{last.name}_recovery.nc", lambda rng: simulate_recovery(design, last, truth[last.name], rng))
+    add(
+        f"{last.name}_recovery.nc",
+        lambda rng: simulate_recovery(design, last, truth[last.name], rng),
+    )
     mapped = design.sample("x1.5")
     for p in design.map_powers_uw:
         add(
             f"maps/x1.5_{p:03.0f}uw.nc",
             lambda rng, p=p: simulate_map(  # type: ignore[misc]
-                design, mapped, truth["x1.5"], p, rng, size_um=design.map_size_um, step_um=design.map_step_um
+                design,
+                mapped,
+                truth["x1.5"],
+                p,
+                rng,
+                size_um=design.map_size_um,
+                step_um=design.map_step_um,
             ),
         )
     add(
@@ -497,6 +546,10 @@ def truth_record(design: StudyDesign, seed: int) -> dict[str, Any]:
             **{k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in asdict(truth).items()},
             "powers_uw": list(s.powers_uw),
             "activation_energy_ev": s.activation_energy_ev,
+            "profile_sigma_um": [
+                profile_sigma_um(design, float(t), float(k))
+                for t, k in zip(truth.temperature_k, truth.mean_rate_per_s, strict=True)
+            ],
             "conversion_at_end": [
                 float(truth.conversion(s, np.array([s.n_frames * s.frame_s]), i)[0])
                 for i in range(len(s.powers_uw))

@@ -11,7 +11,7 @@ import json
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,7 @@ import xarray as xr
 import plkit
 from plkit import names, spectra
 from plkit.errors import DataError, FileFormatError, PlkitWarning, RecipeError
-from plkit.names import INTENSITY, POWER, SPECTRAL_DIMS, TIME, WAVELENGTH, X, Y
+from plkit.names import INTENSITY, POWER, SPECTRAL_DIMS, TIME, X, Y
 from plkit.study.recipe import Recipe, load_recipe
 
 if TYPE_CHECKING:
@@ -31,7 +31,15 @@ if TYPE_CHECKING:
 
 _OWN_NAMES = ("results.nc", "summary.json", "report.html", "figures")
 
-__all__ = ["SampleResult", "analyse_exposure", "open_results", "run_study"]
+__all__ = [
+    "SampleResult",
+    "StudyFiles",
+    "StudyResult",
+    "analyse_exposure",
+    "analyse_study",
+    "open_results",
+    "run_study",
+]
 
 
 @dataclass
@@ -121,8 +129,22 @@ def run_study(
         raise RecipeError(
             f"run {loaded.path}", f"the output '{target}' is a file, not a folder", "Name a folder."
         )
-    results, notes = _analyse(loaded, progress)
-    return _publish(loaded, target, results, notes, progress)
+    _refuse_strangers(loaded, target)
+    return _publish(loaded, target, analyse_study(loaded, progress=progress), progress)
+
+
+def _refuse_strangers(recipe: Recipe, target: Path) -> None:
+    """A folder that holds files but no results of ours is not a place for results."""
+    if (
+        target.is_dir()
+        and any(target.iterdir())
+        and not any((target / n).exists() for n in _OWN_NAMES)
+    ):
+        raise RecipeError(
+            f"run {recipe.path}",
+            f"the output '{target}' holds other files, not results of plkit",
+            "Name a new folder.",
+        )
 
 
 def open_results(path: str | Path) -> xr.DataTree:
@@ -163,42 +185,76 @@ def open_results(path: str | Path) -> xr.DataTree:
 # The way ----------------------------------------------------------------------------------------
 
 
-def _analyse(recipe: Recipe, progress: bool) -> tuple[dict[str, SampleResult], _Notes]:
+@dataclass(frozen=True)
+class StudyResult:
+    """Results of all samples, with the warnings met on the way.
+
+    Parameters
+    ----------
+    samples : dict of str to SampleResult
+        Results by sample.
+    warnings : list of str
+        Each with the place where it arose.
+    """
+
+    samples: dict[str, SampleResult]
+    warnings: list[str]
+
+
+def analyse_study(recipe: Recipe, *, progress: bool = False) -> StudyResult:
+    """Carry a study from its files to its numbers, in memory; :func:`run_study` also writes them.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        A loaded recipe.
+    progress : bool, optional
+        Show a progress bar.
+
+    Returns
+    -------
+    StudyResult
+        Results by sample, and warnings.
+    """
     from tqdm import tqdm
 
     notes = _Notes()
-    correct = _corrections(recipe, notes)
+    with notes.at("corrections"):
+        files = StudyFiles(recipe)
     results = {}
     for name in tqdm(recipe.samples, desc="run", unit="sample", disable=not progress):
-        results[name] = _analyse_sample(recipe, name, correct, notes)
-    return results, notes
+        results[name] = _analyse_sample(files, name, notes)
+    return StudyResult(results, notes.lines)
 
 
-def _analyse_sample(
-    recipe: Recipe, name: str, correct: Callable[[xr.Dataset], xr.Dataset], notes: _Notes
-) -> SampleResult:
+def _analyse_sample(files: StudyFiles, name: str, notes: _Notes) -> SampleResult:
+    recipe = files.recipe
     sample = recipe.samples[name]
-
-    def load(file: str) -> xr.Dataset:
-        with notes.at(f"{name}, {file}"):
-            return correct(_read(recipe, file, sample.read))
-
     with notes.at(f"{name}, exposure"):
-        exposure = _load_exposure(recipe, name, load)
-        refs = plkit.references(like=exposure, **{k: load(v) for k, v in sample.references.items()})
-        heat = plkit.simulate_heating(*_spot_and_film(recipe, name), power_uw=exposure[POWER],
-                                      ambient_k=recipe.environment.ambient_k)  # fmt: skip
+        exposure = files.exposure(name)
+        refs = files.references(name, exposure)
+        heat = plkit.simulate_heating(
+            *files.spot_and_film(name),
+            power_uw=exposure[POWER],
+            ambient_k=recipe.environment.ambient_k,
+        )
         result = analyse_exposure(
-            exposure, refs, heat, falling=sample.falling, background=sample.background,
-            rate_scatter=sample.rate_scatter, conversion_at_s=sample.conversion_at_s,
-        )  # fmt: skip
+            exposure,
+            refs,
+            heat,
+            falling=sample.falling,
+            background=sample.background,
+            rate_scatter=sample.rate_scatter,
+            conversion_at_s=sample.conversion_at_s,
+        )
     if sample.recovery is not None:
-        _analyse_recovery(result, load(sample.recovery), refs, sample, notes, name)
+        with notes.at(f"{name}, recovery"):
+            _analyse_recovery(result, files.recovery(name), refs, sample.background)
     if sample.maps is not None:
-        _analyse_maps(result, recipe, name, load, refs, notes)
+        _analyse_maps(result, files, name, refs, notes)
     if sample.overview is not None:
         with notes.at(f"{name}, overview"):
-            overview = load(sample.overview)
+            overview = files.load(name, sample.overview)
             unmixed = _unmix(overview, refs, sample.background)
             composition = plkit.composition_map(
                 overview, calibration=recipe.composition.calibration
@@ -263,49 +319,35 @@ def analyse_exposure(
 
 
 def _analyse_recovery(
-    result: SampleResult,
-    series: xr.Dataset,
-    refs: xr.DataArray,
-    sample: Any,
-    notes: _Notes,
-    name: str,
+    result: SampleResult, series: xr.Dataset, refs: xr.DataArray, background: str
 ) -> None:
-    with notes.at(f"{name}, recovery"):
-        unmixed = _unmix(series, refs, sample.background)
-        kin = plkit.fit_kinetics(unmixed)
-        result.groups["recovery_unmixed"] = unmixed
-        result.groups["recovery_kinetics"] = kin
-        result.groups["recovery_raw"] = _raw_summary(series)
-        result.recovery_verdict = plkit.verdict(series, unmixed, kin, dark=True)
+    unmixed = _unmix(series, refs, background)
+    kin = plkit.fit_kinetics(unmixed)
+    result.groups["recovery_raw"] = _raw_summary(series)
+    result.groups["recovery_unmixed"] = unmixed
+    result.groups["recovery_kinetics"] = kin
+    result.recovery_verdict = plkit.verdict(series, unmixed, kin, dark=True)
 
 
 def _analyse_maps(
-    result: SampleResult,
-    recipe: Recipe,
-    name: str,
-    load: Callable[[str], xr.Dataset],
-    refs: xr.DataArray,
-    notes: _Notes,
+    result: SampleResult, files: StudyFiles, name: str, refs: xr.DataArray, notes: _Notes
 ) -> None:
+    recipe = files.recipe
     sample = recipe.samples[name]
     growing = next(str(c) for c in refs[names.COMPONENT].values if c != sample.falling)
     fractions, compositions = [], []
     for power, file in sorted((sample.maps or {}).items()):
         with notes.at(f"{name}, {file}"):
-            cube = load(file)
+            cube = files.load(name, file)
             if not {Y, X} <= set(cube.dims):
                 raise DataError(
-                    f"map '{file}'", f"its dims are {', '.join(map(str, cube.sizes))}, not y and x",
+                    f"map '{file}'",
+                    f"its dims are {', '.join(map(str, cube.sizes))}, not y and x",
                     "A map needs both; use 'exposure' for a series.",
-                )  # fmt: skip
-            at = {POWER: xr.DataArray([float(power)], dims=POWER, attrs=names.attrs(POWER))}
-            fractions.append(
-                _unmix(cube, refs, sample.background)
-                .drop_vars(POWER, errors="ignore")
-                .expand_dims(at)
-            )
+                )
+            fractions.append(_at_power(_unmix(cube, refs, sample.background), power))
             found = plkit.composition_map(cube, calibration=recipe.composition.calibration)
-            compositions.append(found.drop_vars(POWER, errors="ignore").expand_dims(at))
+            compositions.append(_at_power(found, power))
     with notes.at(f"{name}, maps"):
         maps = _stack(fractions, f"{name}, maps")
         result.groups["maps"] = maps
@@ -323,44 +365,125 @@ def _analyse_maps(
         )
         result.groups["profiles"] = profiles
         if profiles.sizes[POWER] >= 2:
-            result.groups["diffusion"] = plkit.fit_diffusion_temperature(
-                profiles, result.groups["heating"]
-            )
+            heat = result.groups["heating"]
+            result.groups["diffusion"] = plkit.fit_diffusion_temperature(profiles, heat)
 
 
 # Pieces -----------------------------------------------------------------------------------------
 
 
-def _read(recipe: Recipe, file: str, options: dict[str, Any]) -> xr.Dataset:
-    return plkit.read(recipe.resolve(file), **options)
+class StudyFiles:
+    """The files of a study, read and corrected alike: dark, cosmic rays, response, baseline, crop.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The recipe that names them.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        c = recipe.corrections
+        self._dark = None if c.dark is None else plkit.read(recipe.resolve(c.dark))
+        self._response = None if c.response is None else _response(recipe, c.response)
+
+    def load(self, sample: str, file: str) -> xr.Dataset:
+        """Read and correct one file of a sample."""
+        ds = plkit.read(self.recipe.resolve(file), **self.recipe.samples[sample].read)
+        return self._correct(ds)
+
+    def exposure(self, sample: str) -> xr.Dataset:
+        """One dataset with the dims (power, time, spectral), whatever the files were."""
+        entry = self.recipe.samples[sample]
+        if isinstance(entry.exposure, dict):
+            parts = [_at_power(self.load(sample, f), p) for p, f in sorted(entry.exposure.items())]
+            ds = _stack(parts, f"{sample}, exposure")
+        else:
+            ds = self.load(sample, entry.exposure)
+        if POWER not in ds.dims:
+            power = entry.power_uw if entry.power_uw is not None else ds.coords.get(POWER)
+            if power is None:
+                raise RecipeError(
+                    f"run sample '{sample}'",
+                    f"neither '{entry.exposure}' nor the recipe states the laser power",
+                    f'Add power_uw to [samples."{sample}"].',
+                )
+            ds = _at_power(ds, float(power))
+        if TIME not in ds.dims:
+            raise DataError(
+                f"run sample '{sample}'",
+                f"its exposure has dims {', '.join(map(str, ds.sizes))}, not time",
+                "A series of spectra under the laser is needed.",
+            )
+        return ds.transpose(POWER, TIME, ...)
+
+    def recovery(self, sample: str) -> xr.Dataset:
+        """Series in the dark."""
+        file = self.recipe.samples[sample].recovery
+        if file is None:
+            raise RecipeError(f"load the recovery of '{sample}'", "the recipe names none")
+        return self.load(sample, file)
+
+    def references(self, sample: str, like: xr.Dataset) -> xr.DataArray:
+        """Spectra of the pure components on the axis of ``like``."""
+        files = self.recipe.samples[sample].references
+        return plkit.references(like=like, **{k: self.load(sample, f) for k, f in files.items()})
+
+    def spot_and_film(self, sample: str) -> tuple[plkit.LaserSpot, plkit.Film]:
+        """Laser spot and film of a sample, for the heating."""
+        r = self.recipe
+        laser, film, base, entry = r.laser, r.film_of(sample), r.substrate, r.samples[sample]
+        spot = plkit.LaserSpot(
+            laser.spot_radius_um, laser.wavelength_nm, laser.spot_radius_stderr_um
+        )
+        substrate = plkit.Layer(
+            base.thickness_um,
+            base.conductivity_w_mk,
+            base.heat_capacity_j_m3k,
+            base.conductivity_stderr_w_mk,
+        )
+        return spot, plkit.Film(
+            film.thickness_nm,
+            film.conductivity_w_mk,
+            entry.absorptance,
+            absorptance_stderr=entry.absorptance_stderr,
+            substrate=(substrate,),
+            # An upper bound of what leaves as light: every emitted photon as energetic as the laser's.
+            heat_fraction=1.0 - film.plqy,
+            conductivity_stderr_w_mk=film.conductivity_stderr_w_mk,
+            heat_capacity_j_m3k=film.heat_capacity_j_m3k,
+        )
+
+    def _correct(self, ds: xr.Dataset) -> xr.Dataset:
+        c = self.recipe.corrections
+        if self._dark is not None:
+            ds = spectra.subtract_dark(ds, self._dark)
+        if c.despike:
+            threshold = {} if c.despike_threshold is None else {"threshold": c.despike_threshold}
+            ds = spectra.despike(ds, **threshold)
+        if self._response is not None:
+            ds = spectra.divide_response(ds, self._response)
+        if c.baseline != "none":
+            ds = spectra.subtract_baseline(ds, method=c.baseline)
+        if c.crop_nm is not None:
+            ds = spectra.crop(ds, wavelength=(c.crop_nm[0], c.crop_nm[1]))
+        return ds
 
 
-def _load_exposure(recipe: Recipe, name: str, load: Callable[[str], xr.Dataset]) -> xr.Dataset:
-    """One dataset with the dims (power, time, spectral), whatever the files were."""
-    sample = recipe.samples[name]
-    if isinstance(sample.exposure, dict):
-        parts = []
-        for power, file in sorted(sample.exposure.items()):
-            at = {POWER: xr.DataArray([float(power)], dims=POWER, attrs=names.attrs(POWER))}
-            parts.append(load(file).drop_vars(POWER, errors="ignore").expand_dims(at))
-        ds = _stack(parts, f"{name}, exposure")
-    else:
-        ds = load(sample.exposure)
-    if POWER not in ds.dims:
-        power_uw = sample.power_uw if sample.power_uw is not None else ds.coords.get(POWER)
-        if power_uw is None:
-            raise RecipeError(
-                f"run sample '{name}'", f"neither '{sample.exposure}' nor the recipe states the laser power",
-                f'Add power_uw to [samples."{name}"].',
-            )  # fmt: skip
-        at = {POWER: xr.DataArray([float(power_uw)], dims=POWER, attrs=names.attrs(POWER))}
-        ds = ds.drop_vars(POWER, errors="ignore").expand_dims(at)
-    if TIME not in ds.dims:
+def _response(recipe: Recipe, file: str) -> xr.DataArray:
+    ds = plkit.read(recipe.resolve(file))
+    if "response" not in ds:
         raise DataError(
-            f"run sample '{name}'", f"its exposure has dims {', '.join(map(str, ds.sizes))}, not time",
-            "A series of spectra under the laser is needed.",
-        )  # fmt: skip
-    return ds.transpose(POWER, TIME, ...)
+            f"use '{file}' as spectral response",
+            f"it holds {', '.join(map(str, ds.data_vars))}, not 'response'",
+            "Rename the variable.",
+        )
+    return ds["response"]
+
+
+def _at_power(ds: xr.Dataset, power_uw: float) -> xr.Dataset:
+    at = xr.DataArray([float(power_uw)], dims=POWER, attrs=names.attrs(POWER))
+    return ds.drop_vars(POWER, errors="ignore").expand_dims({POWER: at})
 
 
 def _stack(parts: list[xr.Dataset], place: str) -> xr.Dataset:
@@ -375,57 +498,6 @@ def _stack(parts: list[xr.Dataset], place: str) -> xr.Dataset:
             f"put the powers of {place} side by side", "their axes differ",
             "Crop or resample them to the same axes first.",
         ) from error  # fmt: skip
-
-
-def _corrections(recipe: Recipe, notes: _Notes) -> Callable[[xr.Dataset], xr.Dataset]:
-    """Return the correction of every spectrum of the study: dark, cosmic rays, response, baseline, crop."""
-    c = recipe.corrections
-    with notes.at("corrections"):
-        dark = None if c.dark is None else _read(recipe, c.dark, {})
-        response = None if c.response is None else _read(recipe, c.response, {})["response"]
-
-    def correct(ds: xr.Dataset) -> xr.Dataset:
-        if dark is not None:
-            ds = spectra.subtract_dark(ds, dark)
-        if c.despike:
-            threshold = {} if c.despike_threshold is None else {"threshold": c.despike_threshold}
-            ds = spectra.despike(ds, **threshold)
-        if response is not None:
-            ds = spectra.divide_response(ds, response)
-        if c.baseline != "none":
-            ds = spectra.subtract_baseline(ds, method=c.baseline)
-        if c.crop_nm is not None:
-            ds = spectra.crop(ds, wavelength=(c.crop_nm[0], c.crop_nm[1]))
-        return ds
-
-    return correct
-
-
-def _spot_and_film(recipe: Recipe, name: str) -> tuple[plkit.LaserSpot, plkit.Film]:
-    laser, film, base, sample = (
-        recipe.laser,
-        recipe.film_of(name),
-        recipe.substrate,
-        recipe.samples[name],
-    )
-    spot = plkit.LaserSpot(laser.spot_radius_um, laser.wavelength_nm, laser.spot_radius_stderr_um)
-    substrate = plkit.Layer(
-        base.thickness_um,
-        base.conductivity_w_mk,
-        base.heat_capacity_j_m3k,
-        base.conductivity_stderr_w_mk,
-    )
-    return spot, plkit.Film(
-        film.thickness_nm,
-        film.conductivity_w_mk,
-        sample.absorptance,
-        absorptance_stderr=sample.absorptance_stderr,
-        substrate=(substrate,),
-        # An emitted photon carries its energy away; at most a few per cent of a film's heat.
-        heat_fraction=1.0 - film.plqy,
-        conductivity_stderr_w_mk=film.conductivity_stderr_w_mk,
-        heat_capacity_j_m3k=film.heat_capacity_j_m3k,
-    )
 
 
 def _unmix(ds: xr.Dataset, refs: xr.DataArray, background: str) -> xr.Dataset:
@@ -460,16 +532,15 @@ def _raw_summary(ds: xr.Dataset) -> xr.Dataset:
 # Results ----------------------------------------------------------------------------------------
 
 
-def _publish(
-    recipe: Recipe, target: Path, results: dict[str, SampleResult], notes: _Notes, progress: bool
-) -> xr.DataTree:
+def _publish(recipe: Recipe, target: Path, result: StudyResult, progress: bool) -> xr.DataTree:
     """Write everything into a folder beside the target, then put it in the target's place."""
     from plkit.study.figures import write_figures
     from plkit.study.provenance import provenance
     from plkit.study.report import write_report
     from plkit.study.summary import summarise
 
-    summary = summarise(recipe, results, notes.lines)
+    results = result.samples
+    summary = summarise(recipe, results, result.warnings)
     tree = xr.DataTree.from_dict(
         {f"/{name}/{group}": ds for name, r in results.items() for group, ds in r.groups.items()}
     )
