@@ -89,7 +89,7 @@ def test_each_fault_is_found_and_raised(code: str) -> None:
     report = validate(FAULTS[code](good()))
     assert code in report.codes
     assert not report.ok
-    with pytest.raises(DataError, match="^Cannot plot because"):
+    with pytest.raises(DataError, match=r"^Cannot plot because"):
         report.raise_if_faulty("plot")
 
 
@@ -114,7 +114,9 @@ def test_every_fault_is_reported_at_once() -> None:
 def test_conform_mends_units_order_and_dims_and_loses_nothing() -> None:
     ds = good()
     ds.intensity.values[:] = [[1, 2, 3], [4, 5, 6]]
-    broken = ds.assign_coords(wavelength=("wavelength", ds.wavelength.values / 1e3, {"units": "um"}))
+    broken = ds.assign_coords(
+        wavelength=("wavelength", ds.wavelength.values / 1e3, {"units": "um"})
+    )
     broken = broken.isel(wavelength=slice(None, None, -1)).transpose("wavelength", "time")
     mended = conform(broken)
     assert validate(mended).ok

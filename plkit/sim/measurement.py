@@ -49,10 +49,14 @@ class Detector:
         """Refuse what no detector has."""
         for name in ("gain", "read_noise_counts", "saturation_counts"):
             if not getattr(self, name) > 0:
-                raise DataError("simulate a detector", f"'{name}' is {getattr(self, name)}, not > 0")
+                raise DataError(
+                    "simulate a detector", f"'{name}' is {getattr(self, name)}, not > 0"
+                )
         for name in ("dark_rate_counts_per_s", "cosmic_rate_per_s", "cosmic_mean_counts"):
             if not getattr(self, name) >= 0:
-                raise DataError("simulate a detector", f"'{name}' is {getattr(self, name)}, not >= 0")
+                raise DataError(
+                    "simulate a detector", f"'{name}' is {getattr(self, name)}, not >= 0"
+                )
 
 
 def simulate_measurement(
@@ -106,7 +110,9 @@ def simulate_measurement(
     dim = spectral_dim(photons, "simulate a measurement")
     expected = np.asarray(photons.transpose(..., dim).values, float)
     if not np.all(expected >= 0):
-        raise DataError("simulate a measurement", "'photons' has negative values or NaN, not only >= 0")
+        raise DataError(
+            "simulate a measurement", "'photons' has negative values or NaN, not only >= 0"
+        )
     if response is not None:
         expected = expected * np.asarray(response.transpose(dim).values, float)
     dark = detector.dark_rate_counts_per_s * exposure_s

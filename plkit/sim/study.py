@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from plkit.sim.heating import Film, LaserSpot, Layer, simulate_heating
 
 from plkit import names
 from plkit.errors import DataError
 from plkit.names import POWER, TIME, WAVELENGTH, X, Y
 from plkit.physics import arrhenius, fick, lineshapes, photons, rates
 from plkit.schema import add_history
-from plkit.sim.heating import Film, LaserSpot, Layer, simulate_heating
 from plkit.sim.measurement import Detector, simulate_measurement
 
 __all__ = [
@@ -395,7 +395,7 @@ def simulate_exposure(
 def simulate_recovery(
     design: StudyDesign, sample: SampleDesign, truth: SampleTruth, rng: np.random.Generator
 ) -> xr.Dataset:
-    """Spectra of the segregated film in the dark, dims (time, wavelength), one per 300 s for 9000 s."""
+    """Segregated film in the dark, dims (time, wavelength): one spectrum per 300 s for 9000 s."""
     time = np.arange(0.0, 9000.1, 300.0)
     start = float(truth.ceiling[-1])
     tau1, tau2 = design.recovery_tau_s

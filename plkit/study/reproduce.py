@@ -135,9 +135,17 @@ def _order(row_id: str) -> tuple[int, int, str]:
 
 
 def compared(
-    row_id: str, quantity: str, published: str, printed: float, value: float, unit: str, *,
-    within: float, because: str = "", reason: str = "",
-) -> Row:  # fmt: skip
+    row_id: str,
+    quantity: str,
+    published: str,
+    printed: float,
+    value: float,
+    unit: str,
+    *,
+    within: float,
+    because: str = "",
+    reason: str = "",
+) -> Row:
     """Row of a number computed again from the paper's own equation.
 
     Parameters
@@ -168,9 +176,16 @@ def compared(
 
 
 def recovered(
-    row_id: str, quantity: str, published: str, value: float, stderr: float, truth: float, unit: str, *,
+    row_id: str,
+    quantity: str,
+    published: str,
+    value: float,
+    stderr: float,
+    truth: float,
+    unit: str,
+    *,
     reason: str = "",
-) -> Row:  # fmt: skip
+) -> Row:
     """Row of a number found again in a simulated measurement of known truth.
 
     Parameters

@@ -32,37 +32,73 @@ def constant_rows() -> Iterator[Row]:
 def _optics() -> Iterator[Row]:
     for x, nm, ev in zip(_X, _PEAK_NM, _PEAK_EV, strict=True):
         yield compared(
-            "H1", f"PL peak energy, x = {x:g}", f"{nm:g} nm, {ev:.2f} eV", ev, HC_EV_NM / nm, "eV",
-            within=0.005, reason="hc/λ of the printed wavelength",
-        )  # fmt: skip
+            "H1",
+            f"PL peak energy, x = {x:g}",
+            f"{nm:g} nm, {ev:.2f} eV",
+            ev,
+            HC_EV_NM / nm,
+            "eV",
+            within=0.005,
+            reason="hc/λ of the printed wavelength",
+        )
     for x, nm, ev in zip(_X, _EXCITON_NM, _EXCITON_EV, strict=True):
         yield compared(
-            "H2", f"first exciton, x = {x:g}", f"{nm:g} nm, {ev:.2f} eV", ev, HC_EV_NM / nm, "eV", within=0.0075,
+            "H2",
+            f"first exciton, x = {x:g}",
+            f"{nm:g} nm, {ev:.2f} eV",
+            ev,
+            HC_EV_NM / nm,
+            "eV",
+            within=0.0075,
             reason="hc/λ of the printed wavelength",
             because="690 nm repeats the PL peak of H1; 1.84 eV (674 nm) is the sound value, H34 gives it too",
-        )  # fmt: skip
+        )
     cubic = calibration.get_calibration("cunha2025")
     for x, ev in zip(_X, _PEAK_EV, strict=True):
         yield compared(
-            "H3", f"calibration E_PL({x:g})", f"{ev:.2f} eV (peak of H1)", ev, float(cubic.energy(x)), "eV",
-            within=0.025, reason="2.42 − 0.2 x² + 0.04 x³, within 25 meV of the peak of H1",
+            "H3",
+            f"calibration E_PL({x:g})",
+            f"{ev:.2f} eV (peak of H1)",
+            ev,
+            float(cubic.energy(x)),
+            "eV",
+            within=0.025,
+            reason="2.42 − 0.2 x² + 0.04 x³, within 25 meV of the peak of H1",
             because="the cubic was fitted to other nanocrystals and misses this film's peak by more than 25 meV",
-        )  # fmt: skip
+        )
     for x, nm in zip(_X, _PEAK_NM, strict=True):
         yield compared(
-            "H3a", f"composition of the peak at {nm:g} nm", f"x = {x:g}", x, float(cubic.x_iodine(HC_EV_NM / nm)), "1",
-            within=0.1, reason="H3 inverted on (0, 10/3), where it falls",
+            "H3a",
+            f"composition of the peak at {nm:g} nm",
+            f"x = {x:g}",
+            x,
+            float(cubic.x_iodine(HC_EV_NM / nm)),
+            "1",
+            within=0.1,
+            reason="H3 inverted on (0, 10/3), where it falls",
             because="H3 inverted: its slope vanishes at x = 0 and it lies 0.10 eV below the peak at x = 3",
-        )  # fmt: skip
+        )
     for power, printed in ((10.0, 6.37e2), (160.0, 1.02e4)):
         yield compared(
-            "H5", f"peak irradiance, {power:g} µW, w0 = 1 µm", f"{printed:.3g} W/cm²", printed,
-            float(photons.peak_irradiance(power, 1.0)), "W/cm^2", within=0.005 * printed, reason="2 P/(π w0²)",
-        )  # fmt: skip
+            "H5",
+            f"peak irradiance, {power:g} µW, w0 = 1 µm",
+            f"{printed:.3g} W/cm²",
+            printed,
+            float(photons.peak_irradiance(power, 1.0)),
+            "W/cm^2",
+            within=0.005 * printed,
+            reason="2 P/(π w0²)",
+        )
     yield compared(
-        "H8", "2θ of (100), a = 5.87 Å, Cu Kα 1.5418 Å", "–", 15.09, float(lattice.bragg_two_theta(5.87, 1.5418)),
-        "degree", within=0.005, reason="2 arcsin(λ/2a); the paper prints the source only",
-    )  # fmt: skip
+        "H8",
+        "2θ of (100), a = 5.87 Å, Cu Kα 1.5418 Å",
+        "–",
+        15.09,
+        float(lattice.bragg_two_theta(5.87, 1.5418)),
+        "degree",
+        within=0.005,
+        reason="2 arcsin(λ/2a); the paper prints the source only",
+    )
 
 
 def _sizes() -> Iterator[Row]:
@@ -94,18 +130,30 @@ def _sizes() -> Iterator[Row]:
 def _rates() -> Iterator[Row]:
     value = float(rates.mean_rate(0.6, 1 / 20, 0.4, 1 / 150))
     yield compared(
-        "H12", "⟨k⟩ for weights 0.6, 0.4 and 20, 150 s", "(k01 k1 + k02 k2)/(k01 + k02)", 0.6 / 20 + 0.4 / 150, value,
-        "1/s", within=1e-12, reason="equation as printed",
-    )  # fmt: skip
+        "H12",
+        "⟨k⟩ for weights 0.6, 0.4 and 20, 150 s",
+        "(k01 k1 + k02 k2)/(k01 + k02)",
+        0.6 / 20 + 0.4 / 150,
+        value,
+        "1/s",
+        within=1e-12,
+        reason="equation as printed",
+    )
     for row_id, film, kj, mev in (
         ("H14", "x = 1", 24, 248),
         ("H15", "x = 1.5", 21, 217),
         ("H16", "x = 2", 9, 93),
     ):
         yield compared(
-            row_id, f"E_a from kJ/mol, {film}", f"{kj} kJ/mol, {mev} meV", mev, 1e3 * float(arrhenius.ev_from_kj_mol(kj)),
-            "meV", within=1.0, reason="1 eV per particle = 96.485 kJ/mol",
-        )  # fmt: skip
+            row_id,
+            f"E_a from kJ/mol, {film}",
+            f"{kj} kJ/mol, {mev} meV",
+            mev,
+            1e3 * float(arrhenius.ev_from_kj_mol(kj)),
+            "meV",
+            within=1.0,
+            reason="1 eV per particle = 96.485 kJ/mol",
+        )
 
 
 def _diffusion() -> Iterator[Row]:
@@ -113,26 +161,49 @@ def _diffusion() -> Iterator[Row]:
     sigma = float(fick.sigma_from_diffusion(d293, 60.0))
     there_and_back = float(fick.diffusion_from_sigma(sigma, 60.0))
     yield compared(
-        "H20", "D from the width of eq. 1 after 60 s", f"σ² = 2 D t, D = {d293:.2e} m²/s", d293, there_and_back, "m^2/s",
-        within=1e-9 * d293, reason=f"σ = {sigma:.2f} µm and back",
-    )  # fmt: skip
+        "H20",
+        "D from the width of eq. 1 after 60 s",
+        f"σ² = 2 D t, D = {d293:.2e} m²/s",
+        d293,
+        there_and_back,
+        "m^2/s",
+        within=1e-9 * d293,
+        reason=f"σ = {sigma:.2f} µm and back",
+    )
     for where, printed in (("text", 6.3e-14), ("conclusions", 6.2e-14)):
         yield compared(
-            "H22", f"D(293 K) from H21's central values ({where})", f"{printed:.1e} m²/s", printed, d293, "m^2/s",
-            within=0.05e-14, because="D0 exp(−E_a/k_B T) with the printed D0 and E_a",
-        )  # fmt: skip
+            "H22",
+            f"D(293 K) from H21's central values ({where})",
+            f"{printed:.1e} m²/s",
+            printed,
+            d293,
+            "m^2/s",
+            within=0.05e-14,
+            because="D0 exp(−E_a/k_B T) with the printed D0 and E_a",
+        )
     yield compared(
-        "H22", "E_a that the printed D(293 K) needs", "182 ± 21 meV", 182.0,
-        1e3 * float(arrhenius.energy_for(6.3e-14, 293.0, 5.3e-11)), "meV", within=21.0,
+        "H22",
+        "E_a that the printed D(293 K) needs",
+        "182 ± 21 meV",
+        182.0,
+        1e3 * float(arrhenius.energy_for(6.3e-14, 293.0, 5.3e-11)),
+        "meV",
+        within=21.0,
         reason="k_B T ln(D0/D): inside the printed σ, so rounding of D0 and E_a explains the row above",
-    )  # fmt: skip
+    )
 
 
 def _heating() -> Iterator[Row]:
     yield compared(
-        "H23", "ΔT(0) on a half space, 30 µW, k = 1 W/(m K), w0 = 1 µm", "12.0 K (closed form)", 12.0,
-        float(heat.half_space_peak_rise(30.0, 1.0, 1.0)), "K", within=0.05, reason="P/(√(2π) k w0)",
-    )  # fmt: skip
+        "H23",
+        "ΔT(0) on a half space, 30 µW, k = 1 W/(m K), w0 = 1 µm",
+        "12.0 K (closed form)",
+        12.0,
+        float(heat.half_space_peak_rise(30.0, 1.0, 1.0)),
+        "K",
+        within=0.05,
+        reason="P/(√(2π) k w0)",
+    )
     for r_um, shown in ((2.0, 0.18), (10.0, 0.035)):
         ratio = float(
             heat.half_space_radial_rise(r_um, 1.0, 1.0, 1.0)
@@ -140,9 +211,15 @@ def _heating() -> Iterator[Row]:
         )
         printed = float(np.exp(-2 * r_um**2))
         yield compared(
-            "H23", f"ΔT({r_um:g} µm)/ΔT(0), w0 = 1 µm", f"{printed:.1e} (exp(−2 r²/w0²))", printed, ratio, "1",
-            within=0.005, because=f"the printed Gaussian form has no tail, the heat equation gives {shown}",
-        )  # fmt: skip
+            "H23",
+            f"ΔT({r_um:g} µm)/ΔT(0), w0 = 1 µm",
+            f"{printed:.1e} (exp(−2 r²/w0²))",
+            printed,
+            ratio,
+            "1",
+            within=0.005,
+            because=f"the printed Gaussian form has no tail, the heat equation gives {shown}",
+        )
 
 
 def _periodic_heating() -> Iterator[Row]:
@@ -167,14 +244,26 @@ def _periodic_heating() -> Iterator[Row]:
             times[0], 273.15 + 23.5, times[1], 273.15 + 35.0, temperature_stderr=(1.0, 1.0)
         )
         yield compared(
-            row_id, what, published, printed, energy.energy, "eV", within=0.005,
+            row_id,
+            what,
+            published,
+            printed,
+            energy.energy,
+            "eV",
+            within=0.005,
             reason=f"two points; 68 % interval {energy.lower:.2f}–{energy.upper:.2f} eV for ±1 K on each",
-        )  # fmt: skip
+        )
     for film, warm, cold, printed in (
         ("CsPbBr3", 5.807, 5.802, 0.086),
         ("CsPbI3", 6.080, 6.075, 0.082),
     ):
         yield compared(
-            "P9", f"lattice strain of {film}, 310 → 300 K", f"{printed} %", printed,
-            100 * abs(float(lattice.lattice_strain(cold, warm))), "%", within=0.0005, reason="(a − a0)/a0",
-        )  # fmt: skip
+            "P9",
+            f"lattice strain of {film}, 310 → 300 K",
+            f"{printed} %",
+            printed,
+            100 * abs(float(lattice.lattice_strain(cold, warm))),
+            "%",
+            within=0.0005,
+            reason="(a − a0)/a0",
+        )

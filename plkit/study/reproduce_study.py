@@ -34,9 +34,10 @@ def study_rows(study: str | Path | None, progress: bool) -> Iterator[Row]:
     truth_file = recipe.folder / "truth.json"
     if not truth_file.exists():
         raise DataError(
-            "reproduce the published numbers", f"'{truth_file}' is missing, and the truth of a study with it",
+            "reproduce the published numbers",
+            f"'{truth_file}' is missing, and the truth of a study with it",
             "Make a study with: plkit simulate study FOLDER",
-        )  # fmt: skip
+        )
     truth = json.loads(truth_file.read_text(encoding="utf-8"))
     results = analyse_study(recipe, progress=progress).samples
     files = StudyFiles(recipe)
@@ -45,7 +46,7 @@ def study_rows(study: str | Path | None, progress: bool) -> Iterator[Row]:
     yield from _activation_energies(results, truth["samples"])
     yield from _without_plateau(results["x1.0"], truth["samples"]["x1.0"])
     yield from _conversions(results, truth["samples"])
-    yield from _segregation(files, results, truth["samples"]["x2.0"])
+    yield from _segregation(files)
     yield from _reconstruction(files)
     yield from _diffusion(results["x1.5"], truth["diffusion"]["x1.5"])
     yield from _overview(results["x1.5"], truth)
@@ -59,9 +60,15 @@ def _line_widths(files: StudyFiles) -> Iterator[Row]:
         width, sigma = 1e3 * float(peak["peak_width"]), 1e3 * float(peak["peak_width_stderr"])
         inside = 40 <= width <= 80
         yield Row(
-            "H4", f"emission line width (FWHM), band at {nm} nm", "40–80 meV", width, sigma, "meV",
-            "recovered" if inside else "differs", "asymmetric line fitted to the simulated pristine film",
-        )  # fmt: skip
+            "H4",
+            f"emission line width (FWHM), band at {nm} nm",
+            "40–80 meV",
+            width,
+            sigma,
+            "meV",
+            "recovered" if inside else "differs",
+            "asymmetric line fitted to the simulated pristine film",
+        )
 
 
 def _mean_over_time(ds: xr.Dataset) -> xr.Dataset:
@@ -85,9 +92,15 @@ def _unmixing(files: StudyFiles, results: dict[str, SampleResult]) -> Iterator[R
     ]
     worst = float(np.max(np.abs(mine.values - theirs) / np.abs(theirs).max()))
     yield compared(
-        "H10", "largest deviation from least squares by SVD", "S(λ) = A1 F_Br + A2 F_I", 0.0, worst, "1", within=1e-8,
+        "H10",
+        "largest deviation from least squares by SVD",
+        "S(λ) = A1 F_Br + A2 F_I",
+        0.0,
+        worst,
+        "1",
+        within=1e-8,
         reason="relative to the largest amplitude, 50 spectra",
-    )  # fmt: skip
+    )
 
 
 def _activation_energies(results: dict[str, SampleResult], truth: dict[str, Any]) -> Iterator[Row]:
@@ -102,12 +115,16 @@ def _activation_energies(results: dict[str, SampleResult], truth: dict[str, Any]
             for p in ("photon", "scatter", "shared")
         }
         yield recovered(
-            row_id, f"E_a, {name.replace('x', 'x = ')}", f"{printed} meV",
-            1e3 * float(arr["activation_energy"]), 1e3 * float(arr["activation_energy_stderr"]),
-            1e3 * truth[name]["activation_energy_ev"], "meV",
+            row_id,
+            f"E_a, {name.replace('x', 'x = ')}",
+            f"{printed} meV",
+            1e3 * float(arr["activation_energy"]),
+            1e3 * float(arr["activation_energy_stderr"]),
+            1e3 * truth[name]["activation_energy_ev"],
+            "meV",
             reason=f"σ: photons {split['photon']:.1f}, spot to spot {split['scatter']:.1f}, "
             f"temperature scale {split['shared']:.1f} meV",
-        )  # fmt: skip
+        )
 
 
 def _without_plateau(result: SampleResult, truth: dict[str, Any]) -> Iterator[Row]:
@@ -119,26 +136,34 @@ def _without_plateau(result: SampleResult, truth: dict[str, Any]) -> Iterator[Ro
     )
     right = 1e3 * truth["activation_energy_ev"]
     yield Row(
-        "H11", "E_a of x = 1 from the printed form without a plateau", "248 ± 30 meV", value, sigma, "meV", "differs",
+        "H11",
+        "E_a of x = 1 from the printed form without a plateau",
+        "248 ± 30 meV",
+        value,
+        sigma,
+        "meV",
+        "differs",
         f"the conversion stops near 70 %: without a plateau the slow exponential takes its place and "
         f"a truth of {right:.0f} meV is read as {value:.0f} meV; with it, see H14",
-    )  # fmt: skip
+    )
 
 
 def _conversions(results: dict[str, SampleResult], truth: dict[str, Any]) -> Iterator[Row]:
     for name in ("x1.0", "x1.5"):
         kin = results[name].groups["kinetics"].isel({POWER: -1}).isel(at_s=-1)
         yield recovered(
-            "H13", f"conversion after {float(kin['at_s']):.0f} s, {float(kin[POWER]):g} µW, {name.replace('x', 'x = ')}",
-            "saturates near 70 %", 100 * float(kin["conversion"]), 100 * float(kin["conversion_stderr"]),
-            100 * truth[name]["conversion_at_end"][-1], "%",
+            "H13",
+            f"conversion after {float(kin['at_s']):.0f} s, {float(kin[POWER]):g} µW, {name.replace('x', 'x = ')}",
+            "saturates near 70 %",
+            100 * float(kin["conversion"]),
+            100 * float(kin["conversion_stderr"]),
+            100 * truth[name]["conversion_at_end"][-1],
+            "%",
             reason="the rise with power is that of the simulated ceiling: heating alone changes the rate too little",
-        )  # fmt: skip
+        )
 
 
-def _segregation(
-    files: StudyFiles, results: dict[str, SampleResult], truth: dict[str, Any]
-) -> Iterator[Row]:
+def _segregation(files: StudyFiles) -> Iterator[Row]:
     series = files.exposure("x2.0").sel({POWER: 300.0}, method="nearest")
     recovery = files.recovery("x2.0")
     for row_id, what, ds, first, last, printed in (
@@ -157,10 +182,15 @@ def _segregation(
             # lies on the wing of the other: two nanometres are allowed.
             ok = abs(value - expected) <= 4.0
             yield Row(
-                row_id, f"peak at the {when}, x = 2 {what}", printed, value, float(peak["peak_wavelength_stderr"]), "nm",
+                row_id,
+                f"peak at the {when}, x = 2 {what}",
+                printed,
+                value,
+                float(peak["peak_wavelength_stderr"]),
+                "nm",
                 "recovered" if ok else "differs",
                 f"maximum of the mean of {part.sizes[TIME]} spectra; {expected:g} nm printed",
-            )  # fmt: skip
+            )
 
 
 def _reconstruction(files: StudyFiles) -> Iterator[Row]:
@@ -176,10 +206,15 @@ def _reconstruction(files: StudyFiles) -> Iterator[Row]:
         for what, value, printed in (("falls", fall, nm), ("rises", rise, 510.0)):
             ok = abs(value - printed) <= 6.0
             yield Row(
-                "H19", f"band that {what}, {name.replace('x', 'x = ')}", f"{'about ' if what == 'rises' else ''}{printed:g} nm",
-                value, None, "nm", "recovered" if ok else "differs",
+                "H19",
+                f"band that {what}, {name.replace('x', 'x = ')}",
+                f"{'about ' if what == 'rises' else ''}{printed:g} nm",
+                value,
+                None,
+                "nm",
+                "recovered" if ok else "differs",
                 "largest change between the first and the last five spectra; H1 has the bands at 513, 543, 590 nm",
-            )  # fmt: skip
+            )
 
 
 def _diffusion(result: SampleResult, truth: dict[str, Any]) -> Iterator[Row]:
@@ -198,10 +233,17 @@ def _diffusion(result: SampleResult, truth: dict[str, Any]) -> Iterator[Row]:
         ("H22", "D(293 K)", "d_293k", "d_293k_m2_s", 1.0, "m^2/s", "6.3e-14 m²/s"),
     ):
         yield recovered(
-            row_id, f"{what}, x = 1.5, from {result.groups['profiles'].sizes[POWER]} maps", printed,
-            scale * float(d[name]), scale * float(d[f"{name}_stderr"]), scale * truth[key], unit,
-            reason="the simulation holds D0 and E_a of H21; see the ≠ of H22 for the printed D(293 K)" if row_id == "H22" else "",
-        )  # fmt: skip
+            row_id,
+            f"{what}, x = 1.5, from {result.groups['profiles'].sizes[POWER]} maps",
+            printed,
+            scale * float(d[name]),
+            scale * float(d[f"{name}_stderr"]),
+            scale * truth[key],
+            unit,
+            reason="the simulation holds D0 and E_a of H21; see the ≠ of H22 for the printed D(293 K)"
+            if row_id == "H22"
+            else "",
+        )
 
 
 def _overview(result: SampleResult, truth: dict[str, Any]) -> Iterator[Row]:
@@ -217,10 +259,15 @@ def _overview(result: SampleResult, truth: dict[str, Any]) -> Iterator[Row]:
     sigma = sample["profile_sigma_um"][sample["powers_uw"].index(power)]
     extent = float(overview[X].max() - overview[X].min()) + float(overview[Y].diff(Y)[0])
     yield recovered(
-        "H6", f"σ of the halo in a map of {extent:.0f} × {extent:.0f} µm, {power:g} µW", "200 × 200 µm map",
-        float(fit["profile_sigma"]), float(fit["profile_sigma_stderr"]), sigma, "um",
+        "H6",
+        f"σ of the halo in a map of {extent:.0f} × {extent:.0f} µm, {power:g} µW",
+        "200 × 200 µm map",
+        float(fit["profile_sigma"]),
+        float(fit["profile_sigma_stderr"]),
+        sigma,
+        "um",
         reason="equation 1 averaged over pixels of 2 µm",
-    )  # fmt: skip
+    )
 
 
 def _heating(results: dict[str, SampleResult]) -> Iterator[Row]:
@@ -231,7 +278,12 @@ def _heating(results: dict[str, SampleResult]) -> Iterator[Row]:
         sigma = float(top["detection_temperature_stderr"])
         ok = printed[0] <= rise <= printed[1]
         yield Row(
-            "H23", f"beam-weighted ΔT, 40 nm film on glass, {float(top[POWER]):g} µW, {name.replace('x', 'x = ')}",
-            f"{printed[0]:g}–{printed[1]:g} K for absorptance 0.20–0.35", rise, sigma, "K",
-            "agrees" if ok else "differs", "heat equation through film and glass; the paper's own temperatures are in its SI",
-        )  # fmt: skip
+            "H23",
+            f"beam-weighted ΔT, 40 nm film on glass, {float(top[POWER]):g} µW, {name.replace('x', 'x = ')}",
+            f"{printed[0]:g}–{printed[1]:g} K for absorptance 0.20–0.35",
+            rise,
+            sigma,
+            "K",
+            "agrees" if ok else "differs",
+            "heat equation through film and glass; the paper's own temperatures are in its SI",
+        )

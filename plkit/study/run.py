@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -23,7 +23,8 @@ import xarray as xr
 import plkit
 from plkit import names, spectra
 from plkit.errors import DataError, FileFormatError, PlkitWarning, RecipeError
-from plkit.names import INTENSITY, POWER, SPECTRAL_DIMS, TIME, X, Y
+from plkit.names import INTENSITY, POWER, SPECTRAL_DIMS, TIME, WAVELENGTH, X, Y
+from plkit.physics.heat import heat_fraction
 from plkit.study.recipe import Recipe, load_recipe
 
 if TYPE_CHECKING:
@@ -429,9 +430,11 @@ class StudyFiles:
         files = self.recipe.samples[sample].references
         return plkit.references(like=like, **{k: self.load(sample, f) for k, f in files.items()})
 
-    def spot_and_film(self, sample: str) -> tuple[plkit.LaserSpot, plkit.Film]:
-        """Laser spot and film of a sample, for the heating."""
+    def spot_and_film(self, sample: str, refs: xr.DataArray) -> tuple[plkit.LaserSpot, plkit.Film]:
+        """Laser spot and film of a sample, for the heating; what leaves as light does not heat."""
         r = self.recipe
+        pristine = refs.sel(component=r.samples[sample].falling)
+        emission_nm = float((pristine * refs[WAVELENGTH]).sum() / pristine.sum())
         laser, film, base, entry = r.laser, r.film_of(sample), r.substrate, r.samples[sample]
         spot = plkit.LaserSpot(
             laser.spot_radius_um, laser.wavelength_nm, laser.spot_radius_stderr_um
@@ -448,8 +451,7 @@ class StudyFiles:
             entry.absorptance,
             absorptance_stderr=entry.absorptance_stderr,
             substrate=(substrate,),
-            # An upper bound of what leaves as light: every emitted photon as energetic as the laser's.
-            heat_fraction=1.0 - film.plqy,
+            heat_fraction=heat_fraction(film.plqy, emission_nm, laser.wavelength_nm),
             conductivity_stderr_w_mk=film.conductivity_stderr_w_mk,
             heat_capacity_j_m3k=film.heat_capacity_j_m3k,
         )
@@ -490,14 +492,20 @@ def _stack(parts: list[xr.Dataset], place: str) -> xr.Dataset:
     """Along the power; axes must agree, the noise model must not run over the power."""
     try:
         return xr.concat(
-            parts, dim=POWER, data_vars="minimal", coords="minimal", compat="override", join="exact",
+            parts,
+            dim=POWER,
+            data_vars="minimal",
+            coords="minimal",
+            compat="override",
+            join="exact",
             combine_attrs="drop_conflicts",
-        )  # fmt: skip
+        )
     except ValueError as error:
         raise DataError(
-            f"put the powers of {place} side by side", "their axes differ",
+            f"put the powers of {place} side by side",
+            "their axes differ",
             "Crop or resample them to the same axes first.",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def _unmix(ds: xr.Dataset, refs: xr.DataArray, background: str) -> xr.Dataset:
