@@ -164,6 +164,13 @@ TABLE: Final[dict[str, Quantity]] = {
         _q("peak_wavelength", "nm", "λ_PL", "Peak wavelength", "In the medium of the data's axis."),
         _q("peak_width", "eV", "FWHM", "Peak width (FWHM)", ""),
         _q("peak_intensity", "counts", "I_PL", "Peak intensity", "At the maximum, above background."),
+        # corrections of spectra
+        _q("variance", "counts^2", "σ²", "Variance", "gain · expected + floor, of one value."),
+        _q("baseline", "counts", "", "Baseline", "What was subtracted from the intensity."),
+        _q("wavelength_shift", "nm", "δλ", "Shift in wavelength", "Of one spectrum against the mean one."),
+        _q("energy_shift", "eV", "δE", "Shift in energy", "Of one spectrum against the mean one."),
+        _q("exciton_energy", "eV", "E_X", "Exciton energy",
+           "Minimum of the second derivative of the absorbance."),
         # kinetics
         _q("k1", "1/s", "k₁", "Fast rate", "Faster rate of the biexponential, k1 > k2."),
         _q("k2", "1/s", "k₂", "Slow rate", "Slower rate of the biexponential."),
