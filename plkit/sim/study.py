@@ -49,8 +49,8 @@ _LINES = {
     2.0: (650.0, 0.060),
     3.0: (690.0, 0.055),
 }
-_ASYMMETRY = 0.15
-"""Low-energy wing of every line, see :func:`plkit.physics.lineshapes.asymmetric`."""
+_ASYMMETRY = -0.15
+"""Every line has a low-energy wing, see :func:`plkit.physics.lineshapes.asymmetric`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,10 +330,9 @@ def pristine_spectrum(x_iodine: float) -> np.ndarray:
         Iodine per formula unit.
     """
     peak_nm, fwhm_ev = _LINES[x_iodine]
+    centre = float(photons.energy_from_wavelength(peak_nm))
     wl = wavelength_axis().values
-    energy = photons.energy_from_wavelength(photons.vacuum_from_air(wl))
-    centre = float(photons.energy_from_wavelength(photons.vacuum_from_air(np.array(peak_nm))))
-    shape = lineshapes.asymmetric(energy, centre, fwhm_ev, _ASYMMETRY) * energy**2
+    shape = lineshapes.spectrum_on_wavelength(wl, lineshapes.asymmetric, centre, fwhm_ev, _ASYMMETRY)
     return np.asarray(shape / shape.sum())
 
 
