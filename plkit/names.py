@@ -131,6 +131,7 @@ TABLE: Final[dict[str, Quantity]] = {
         _q("saturation_level", "counts", "", "Saturation level", "Counts at which the detector saturates."),
         _q("spike_mask", "1", "", "Spike mask", "1 where a cosmic ray was removed."),
         _q("response", "1", "R", "Spectral response", "Counts per unit of light, relative."),
+        _q("dark_intensity", "counts", "I_dark", "Dark intensity", "Detector signal without light, where a file holds it."),
         _q("absorbance", "1", "A", "Absorbance", "Decadic."),
         _q("transmittance", "1", "T", "Transmittance", ""),
         _q("reflectance", "1", "R", "Reflectance", ""),

@@ -24,7 +24,9 @@ class PlkitBackend(BackendEntrypoint):
     >>> ds = xr.open_dataset("scan.csv", engine="plkit", wavelength_unit="nm")       # doctest: +SKIP
     """
 
-    description = "Spectroscopy files read by plkit (.sif, .spe, .abspl.txt, .csv, .yml, .dm4, .wdf, …)"
+    description = (
+        "Spectroscopy files read by plkit (.sif, .spe, .abspl.txt, .csv, .yml, .dm4, .wdf, …)"
+    )
     url = "https://pypi.org/project/plkit"
     open_dataset_parameters: ClassVar[Any] = ("filename_or_obj", "drop_variables", "reader")
 

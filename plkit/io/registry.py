@@ -1,0 +1,170 @@
+"""Which formats there are, and which one a file is in: by content first, by suffix second."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import xarray as xr
+
+from plkit.errors import DataError, FileFormatError
+from plkit.io.common import file_error
+
+__all__ = ["Reader", "detect", "get_reader", "head_of", "readers"]
+
+HEAD_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """One format.
+
+    Parameters
+    ----------
+    name : str
+        What ``reader=`` takes.
+    title : str
+        What a person calls the format.
+    suffixes : tuple of str
+        With the dot, lower case; a hint only.
+    sniff : callable
+        ``sniff(path, head_bytes) -> bool``; quick, never raises on foreign content.
+    read : callable
+        ``read(path, **options) -> Dataset``; what :func:`plkit.io.read` then lands in the schema.
+    options : tuple of str
+        Names of the options that ``read`` takes.
+    extra : str, optional
+        The optional dependency group that the format needs.
+    spectrum : bool, optional
+        False where the format also holds results without a spectral dimension.
+    """
+
+    name: str
+    title: str
+    suffixes: tuple[str, ...]
+    sniff: Callable[[Path, bytes], bool]
+    read: Callable[..., xr.Dataset]
+    options: tuple[str, ...] = ()
+    extra: str | None = None
+    spectrum: bool = True
+
+
+@functools.cache
+def readers() -> tuple[Reader, ...]:
+    """All readers, the most particular first.
+
+    Returns
+    -------
+    tuple of Reader
+        In the order in which their ``sniff`` is asked.
+
+    Examples
+    --------
+    >>> [r.name for r in readers()][:3]
+    ['netcdf', 'zarr', 'andor_sif']
+    """
+    from plkit.io import andor, folder, lightfield, luqy, netcdf, refractive, rosetta, table
+
+    return (
+        netcdf.NETCDF, netcdf.ZARR, andor.READER, lightfield.SPE, *rosetta.READERS,
+        luqy.READER, lightfield.LONG_CSV, refractive.READER, table.READER, folder.READER,
+    )  # fmt: skip
+
+
+def get_reader(name: str) -> Reader:
+    """Reader by name.
+
+    Parameters
+    ----------
+    name : str
+        For instance ``"andor_sif"``.
+
+    Returns
+    -------
+    Reader
+        The one of that name.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    for reader in readers():
+        if reader.name == name:
+            return reader
+    known = ", ".join(r.name for r in readers())
+    raise DataError("read this file", f"reader is '{name}', not one of {known}")
+
+
+def head_of(path: Path) -> bytes:
+    """First bytes of a file; empty for a folder.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        File or folder.
+
+    Returns
+    -------
+    bytes
+        At most 4096.
+
+    Raises
+    ------
+    FileFormatError
+        If the path is missing, empty or may not be read.
+    """
+    if path.is_dir():
+        return b""
+    try:
+        with path.open("rb") as handle:
+            head = handle.read(HEAD_BYTES)
+    except FileNotFoundError:
+        raise FileFormatError(
+            f"read '{path}'", "there is no such file", "Check the path and the working folder."
+        ) from None
+    except PermissionError:
+        raise FileFormatError(
+            f"read '{path}'",
+            "you have no permission to read it",
+            "Ask its owner, or copy the file.",
+        ) from None
+    if not head:
+        raise file_error(path, "the file is empty (0 bytes)", "Copy it again from the instrument.")
+    return head
+
+
+def detect(path: Path | str) -> Reader:
+    """Reader of a file, by content before suffix.
+
+    Parameters
+    ----------
+    path : path
+        File or folder.
+
+    Returns
+    -------
+    Reader
+        The one to read it with.
+
+    Raises
+    ------
+    FileFormatError
+        If the path cannot be read or is in no known format.
+    """
+    path = Path(path)
+    head = head_of(path)
+    for reader in readers():
+        if reader.sniff(path, head):
+            return reader
+    for reader in readers():
+        if path.name.lower().endswith(reader.suffixes):
+            return reader
+    known = ", ".join(sorted({s for r in readers() for s in r.suffixes}))
+    raise file_error(
+        path,
+        f"its content and its suffix '{path.suffix}' are not of a format that plkit knows ({known})",
+        "Export it from the instrument's program as text and read that.",
+    )

@@ -1,0 +1,256 @@
+"""Formats that RosettaSciIO reads, behind one narrow function.
+
+RosettaSciIO is licensed under GPL-3. It is an optional extra, ``pip install "plkit[io]"``; this is the
+only module that imports it, and it uses nothing but its documented ``file_reader``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import warnings
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from plkit import names
+from plkit.errors import PlkitWarning
+from plkit.io.common import ask, file_error, metadata_json, warn_of_rate
+from plkit.io.netcdf import HDF5_MAGIC, hdf5_attr
+from plkit.io.registry import Reader
+from plkit.io.text import known_unit
+
+__all__ = ["READERS", "read_rosetta"]
+
+# Names that the formats give their axes, in lower case.
+_AXES = {
+    names.WAVELENGTH: names.WAVELENGTH,
+    names.ENERGY: names.ENERGY,
+    "energy loss": names.ENERGY_LOSS,
+    "raman shift": names.RAMAN_SHIFT,
+    names.TIME: names.TIME,
+    "x": names.X,
+    "y": names.Y,
+    "width": names.X,
+    "height": names.Y,
+}
+
+
+def load(module: str, path: Path) -> list[dict[str, Any]]:
+    """Signals in a file, as RosettaSciIO's plain dictionaries.
+
+    Parameters
+    ----------
+    module : str
+        Name of the format's module in ``rsciio``.
+    path : pathlib.Path
+        The file.
+
+    Returns
+    -------
+    list of dict
+        With ``data``, ``axes``, ``metadata``.
+    """
+    reader = importlib.import_module(f"rsciio.{module}")
+    log = logging.getLogger("rsciio")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            signals: list[dict[str, Any]] = reader.file_reader(str(path))
+    finally:
+        log.setLevel(level)
+    return signals
+
+
+def read_rosetta(
+    path: Path,
+    *,
+    module: str,
+    signal_dim: str | None = None,
+    units: Mapping[str, str] | None = None,
+) -> xr.Dataset:
+    """Read a microscope's file by RosettaSciIO.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    module : str
+        Name of the format's module in ``rsciio``.
+    signal_dim : str, optional
+        What light or electrons are dispersed along, where the file does not name it:
+        ``"wavelength"``, ``"energy"``, ``"raman_shift"`` or ``"energy_loss"``.
+    units : mapping of str to str, optional
+        Units of axes that the file does not state: ``{"wavelength": "nm", "x": "um"}``.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``intensity`` ([time,] [y,] [x,] wavelength or energy or raman_shift or energy_loss) [counts].
+
+    Raises
+    ------
+    FileFormatError
+        If no signal in the file has a spectral axis, or an axis or its unit is not known.
+    MissingExtraError
+        If RosettaSciIO is not installed.
+    """
+    path = Path(path)
+    signals = [s for s in load(module, path) if np.asarray(s["data"]).dtype.kind in "iuf"]
+    found: list[str] = []
+    for signal in signals:
+        axes = sorted(
+            signal["axes"], key=lambda a: a.get("index_in_array", signal["axes"].index(a))
+        )
+        dims = _dims(axes, signal_dim)
+        if any(d in names.SPECTRAL_DIMS for d in dims):
+            return _dataset(path, signal, axes, dims, units or {})
+        found += [str(a.get("name") or "unnamed") for a in axes]
+    if not found:
+        raise file_error(path, "it holds no array of numbers with axes")
+    raise ask(
+        path, f"the spectral axis (it names its axes {', '.join(found)})",
+        f'signal_dim="{names.WAVELENGTH}", units={{"{names.WAVELENGTH}": "nm"}}',
+    )  # fmt: skip
+
+
+def _dims(axes: list[dict[str, Any]], signal_dim: str | None) -> list[str]:
+    """Plkit's name of each axis: by its own name, then by what is left."""
+    dims: list[str] = []
+    for axis in axes:
+        dim = _AXES.get(str(axis.get("name", "")).strip().lower(), "")
+        # Time along which a detector sweeps within a pulse is a delay; between spectra it is time.
+        if dim == names.TIME and not axis.get("navigate", True):
+            dim = names.DELAY
+        dims.append(dim)
+    if signal_dim is not None and signal_dim not in dims:
+        unknown = [i for i, d in enumerate(dims) if not d]
+        signal = [i for i in unknown if not axes[i].get("navigate", True)] or unknown
+        if signal:
+            dims[signal[-1]] = signal_dim
+    spare = [d for d in (names.X, names.Y) if d not in dims]
+    for index in reversed(range(len(dims))):
+        if not dims[index] and spare:
+            dims[index] = spare.pop(0)
+    return dims
+
+
+def _dataset(
+    path: Path,
+    signal: dict[str, Any],
+    axes: list[dict[str, Any]],
+    dims: list[str],
+    units: Mapping[str, str],
+) -> xr.Dataset:
+    data = np.asarray(signal["data"])
+    if data.dtype == np.float16:
+        data = data.astype(np.float32)
+    if "" in dims or len(set(dims)) != len(dims):
+        raise file_error(
+            path,
+            f"its axes are {', '.join(str(a.get('name')) for a in axes)}, which plkit cannot tell apart",
+        )
+    coords = {
+        dim: _coordinate(path, axis, dim, units) for dim, axis in zip(dims, axes, strict=True)
+    }
+    attrs = {**names.attrs(names.INTENSITY)}
+    unit = _quantity_unit(signal)
+    if unit and names.conversion_factor(unit.lower(), attrs["units"]) is None:
+        attrs["units_in_file"] = unit
+        if "/" in unit:
+            warn_of_rate(path, unit)
+        else:
+            warnings.warn(
+                f"'{path.name}' gives its intensity in '{unit}'; plkit calls it counts: set noise_gain "
+                "before σ is believed.",
+                PlkitWarning,
+                stacklevel=3,
+            )
+    metadata = signal.get("metadata", {})
+    general = metadata.get("General", {})
+    notes: dict[str, Any] = {"metadata": metadata_json(metadata)}
+    if general.get("title"):
+        notes["title"] = str(general["title"])
+    if general.get("date"):
+        notes["acquired"] = f"{general['date']} {general.get('time', '')}".strip()
+    return xr.Dataset({names.INTENSITY: (dims, data, attrs)}, coords, notes)
+
+
+def _coordinate(
+    path: Path, axis: dict[str, Any], dim: str, units: Mapping[str, str]
+) -> tuple[str, npt.NDArray[np.float64], dict[str, str]]:
+    if "axis" in axis:
+        values = np.asarray(axis["axis"], dtype=np.float64)
+    else:
+        values = float(axis["offset"]) + float(axis["scale"]) * np.arange(int(axis["size"]))
+    wanted = names.unit(dim)
+    stated = units.get(dim) or str(axis.get("units") or "")
+    if not stated or stated == "<undefined>":
+        raise ask(path, f"the unit of '{dim}'", f'units={{"{dim}": "{wanted}"}}')
+    spelled = known_unit(stated.strip("$"), wanted)
+    if spelled is None:
+        raise file_error(
+            path, f"the unit of '{dim}' is '{stated}', not '{wanted}' or a multiple of it",
+            f'Say the right one: plkit.read(path, units={{"{dim}": "{wanted}"}}).',
+        )  # fmt: skip
+    return dim, values, {**names.attrs(dim), "units": spelled}
+
+
+def _quantity_unit(signal: dict[str, Any]) -> str:
+    """Unit in a quantity such as ``Intensity (Counts/s)``."""
+    quantity = str(signal.get("metadata", {}).get("Signal", {}).get("quantity", ""))
+    return quantity[quantity.find("(") + 1 : quantity.rfind(")")] if "(" in quantity else ""
+
+
+def _sniff_hdf5(path: Path, head: bytes, attr: str, value: str) -> bool:
+    return head.startswith(HDF5_MAGIC) and str(hdf5_attr(path, attr)) == value
+
+
+def _sniff_delmic(path: Path, head: bytes) -> bool:
+    if not head.startswith(HDF5_MAGIC):
+        return False
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return "Acquisition0" in file
+    except OSError:
+        return False
+
+
+def _starts(*magic: bytes) -> Any:
+    return lambda path, head: head.startswith(magic)  # noqa: ARG005
+
+
+def _reader(module: str, title: str, suffixes: tuple[str, ...], sniff: Any) -> Reader:
+    return Reader(
+        name=module,
+        title=title,
+        suffixes=suffixes,
+        sniff=sniff,
+        read=partial(read_rosetta, module=module),
+        options=("signal_dim", "units"),
+        extra="io",
+    )
+
+
+READERS = (
+    _reader(
+        "digitalmicrograph", "Gatan DigitalMicrograph", (".dm3", ".dm4"),
+        _starts(b"\0\0\0\x03\0", b"\0\0\0\x04\0\0\0\0"),
+    ),
+    _reader("hspy", "HyperSpy", (".hspy",), partial(_sniff_hdf5, attr="file_format", value="HyperSpy")),
+    _reader("delmic", "Delmic Odemis", (".h5",), _sniff_delmic),
+    _reader("renishaw", "Renishaw WiRE", (".wdf",), _starts(b"WDF1")),
+    _reader("jobinyvon", "Horiba LabSpec XML", (".xml",), lambda path, head: b"<LSX_Tree" in head or b"<LSX" in head),  # noqa: ARG005
+    _reader("trivista", "TriVista", (".tvf",), lambda path, head: b"<XmlMain" in head),  # noqa: ARG005
+    _reader("hamamatsu", "Hamamatsu streak", (".img",), _starts(b"IM")),
+    _reader("digitalsurf", "Digital Surf, Attolight", (".sur",), _starts(b"DIGITAL SURF", b"DSCOMPRESSED")),
+)  # fmt: skip
