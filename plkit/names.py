@@ -267,6 +267,12 @@ TABLE: Final[dict[str, Quantity]] = {
         _q("peak_centroid", "eV", "Ē", "Centroid energy", "First moment of the spectrum above background."),
         _q("two_line_bic", "1", "ΔBIC", "Evidence for a second line",
            "BIC of one line minus BIC of two; positive where two lines explain the spectrum better."),
+        # unmixing: what stands beside the components
+        _q("amplitude_covariance", "counts^2", "C", "Covariance of the amplitudes", "Of the components."),
+        _q("relative_brightness", "1", "ρ", "Relative brightness", "Light per amount, relative to another component."),
+        _q("background_level", "counts", "b₀", "Background level", "Per channel, at the middle of the axis."),
+        _q("background_tilt", "counts", "b₁", "Background tilt", "From the middle of the axis to its upper end."),
+        _q("background_scale", "1", "b", "Background scale", "How often the given background is in the data."),
     )
 }
 """Every name with its unit, symbol and meaning, by name."""
