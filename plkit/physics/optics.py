@@ -101,8 +101,7 @@ def stack_optics(
 
     References
     ----------
-    H. A. Macleod, Thin-Film Optical Filters, 5th ed., CRC Press (2018),
-    doi:10.1201/b21960.
+    H. A. Macleod, Thin-Film Optical Filters, 5th ed., CRC Press (2018), ISBN 978-1-138-19824-1.
 
     Examples
     --------
