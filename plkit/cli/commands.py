@@ -1,0 +1,193 @@
+"""The commands. Each imports what it needs when it is called, so that help comes at once."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Hyperspectral photoluminescence of halide perovskites: from the instrument's file to "
+    "the paper's number, with its uncertainty.",
+)
+simulate = typer.Typer(no_args_is_help=True, help="Make measurements whose truth is known.")
+app.add_typer(simulate, name="simulate")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere.")
+    ] = False,
+) -> None:
+    """Options of every command."""
+
+
+def _say(text: str) -> None:
+    typer.echo(text)
+
+
+def _progress(quiet: bool) -> bool:
+    """Show progress only to somebody who looks: never into a file."""
+    return not quiet and sys.stderr.isatty()
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the results.")] = Path(
+        "demo-results"
+    ),
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Run the bundled study: raw spectra to activation energies and a report."""
+    from plkit import samples
+
+    _run(Path(samples.study()), output, quiet, as_json)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder of the new study.")],
+) -> None:
+    """Start a study: write a recipe in which every key is explained."""
+    from plkit.study.recipe import write_template
+
+    recipe = write_template(folder)
+    _say(f"Wrote {recipe}. Put your files beside it, edit it, then: plkit run {recipe}")
+
+
+@app.command()
+def run(
+    recipe: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="Recipe, or its folder.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder of the results instead of the recipe's."),
+    ] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Carry a study from its files to its numbers, figures and report."""
+    _run(recipe, output, quiet, as_json)
+
+
+def _run(recipe: Path, output: Path | None, quiet: bool, as_json: bool) -> None:
+    from plkit.study.recipe import load_recipe
+    from plkit.study.run import run_study
+
+    folder = load_recipe(recipe).output_folder(output)
+    tree = run_study(recipe, output, progress=_progress(quiet))
+    summary = json.loads(tree.attrs["summary"])
+    if as_json:
+        _say(json.dumps(summary, indent=2, ensure_ascii=False))
+        return
+    from plkit.cli.findings import findings
+
+    _say("\n".join(findings(summary)))
+    for line in summary.get("warnings", ()):
+        typer.echo(f"warning: {line}", err=True)
+    _say(f"\nReport: {folder / 'report.html'}\nNumbers: {folder / 'results.nc'}")
+
+
+@app.command("info")
+def show_info(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Any file that plkit reads.")],
+    as_json: Json = False,
+) -> None:
+    """Say what a file holds, without loading it all."""
+    from plkit.io import info
+
+    found = info(file)
+    _say(json.dumps(_plain(found), indent=2, ensure_ascii=False) if as_json else str(found))
+
+
+def _plain(value: Any) -> Any:
+    """Turn a dataclass and what is in it into what JSON knows."""
+    import dataclasses
+
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(v) for v in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if hasattr(value, "tolist"):  # numpy
+        return _plain(value.tolist())
+    return str(value)
+
+
+@app.command("convert")
+def convert_file(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="Any file that plkit reads.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="A .nc or .zarr file.")],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite OUT.")] = False,
+) -> None:
+    """Write a file's data as netCDF or zarr, with axes, units and metadata."""
+    from plkit.errors import FileFormatError
+    from plkit.io import convert
+
+    action = f"convert {source}"
+    if target.exists() and source.exists() and target.samefile(source):
+        raise FileFormatError(
+            action, f"{target} is the input itself, not another file", "Name another output."
+        )
+    if target.exists() and not force:
+        raise FileFormatError(
+            action, f"{target} exists, not a new file", "Give --force to overwrite it."
+        )
+    convert(source, target)
+    _say(f"Wrote {target}")
+
+
+@simulate.command("study")
+def simulate_whole_study(
+    folder: Annotated[Path, typer.Argument(help="New folder for the files.")],
+    seed: Annotated[int, typer.Option(help="Seed of every random number.")] = 20250101,
+    small: Annotated[bool, typer.Option("--small", help="A quick version of the same.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate the measurements of a whole study, with its recipe and its truth."""
+    from plkit.sim.study import simulate_study
+
+    recipe = simulate_study(folder, seed=seed, small=small, progress=_progress(quiet))
+    _say(f"Wrote {recipe}. Analyse it with: plkit run {recipe}")
+
+
+@app.command("reproduce")
+def show_reproduction(quiet: Quiet = False, as_json: Json = False) -> None:
+    """Compute every published number again and set it beside the paper's."""
+    from plkit.study.reproduce import reproduce
+
+    table = reproduce(progress=_progress(quiet))
+    _say(json.dumps(table.to_dict(), indent=2, ensure_ascii=False) if as_json else str(table))
+
+
+@app.command()
+def version() -> None:
+    """Print plkit's version."""
+    import plkit
+
+    _say(f"plkit {plkit.__version__}")

@@ -1,0 +1,234 @@
+"""The same figures for pages and notebooks, as HoloViews elements with labels and units.
+
+The elements are made from ``hv.Dataset(da).to(…)``: an Image made from the array alone would lose
+labels and units. No option that belongs to one plotting backend is set, so an element can be shown
+by Bokeh or by matplotlib.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from plkit import names
+from plkit.errors import DataError, MissingExtraError
+from plkit.names import COMPONENT, INTENSITY, TIME, X, Y
+from plkit.plot.arrhenius import arrhenius_points
+from plkit.plot.kinetics import falling_component, fitted_curve
+from plkit.plot.maps import failed_pixels, map_of
+from plkit.plot.spectra import array_of, series_dim
+from plkit.plot.style import pretty_unit, reduce_to
+from plkit.schema import spectral_dim
+
+__all__ = ["hv_arrhenius", "hv_kinetics", "hv_map", "hv_spectra"]
+
+_CURVE_POINTS = 200
+
+
+def _holoviews() -> Any:
+    try:
+        import holoviews as hv
+    except ImportError as error:
+        raise MissingExtraError(
+            "draw an interactive figure", "HoloViews is not installed, not importable",
+            "Install it: pip install holoviews bokeh.",
+        ) from error  # fmt: skip
+    return hv
+
+
+def _dimension(hv: Any, name: str, da: xr.DataArray | None = None) -> Any:
+    """Return a HoloViews dimension with the label and the unit of the array, else of the table."""
+    if da is not None and ("units" in da.attrs or "long_name" in da.attrs):
+        text = str(da.attrs.get("long_name", name))
+        unit = str(da.attrs.get("units", "1"))
+    else:
+        text, unit = names.attrs(name)["long_name"], names.unit(name)
+    return hv.Dimension(name, label=text, unit=pretty_unit(unit) or None)
+
+
+def _dataset(hv: Any, da: xr.DataArray, name: str) -> Any:
+    da = da.rename(name).drop_vars([c for c in da.coords if c not in da.dims])
+    keys = [_dimension(hv, str(d), da[d]) for d in da.dims]
+    return hv.Dataset(da, kdims=keys, vdims=[_dimension(hv, name, da)])
+
+
+def hv_map(
+    data: xr.Dataset | xr.DataArray,
+    variable: str | None = None,
+    *,
+    clim: tuple[float, float] | None = None,
+) -> Any:
+    """Map as an Image with its colour limits bound; pixels without a result are NaN.
+
+    Parameters
+    ----------
+    data : xarray.DataArray or xarray.Dataset
+        (y, x) [um], dims of length one besides; a Dataset may hold ``fit_status``.
+    variable : str, optional
+        Variable of a Dataset.
+    clim : tuple of float, optional
+        Ends of the colour scale; its 0.5 and 99.5 percentiles by default.
+
+    Returns
+    -------
+    holoviews.Image
+        Over x and y, labelled with units.
+
+    Raises
+    ------
+    DataError
+        If the data is not one map.
+
+    Examples
+    --------
+    >>> da = xr.DataArray(np.eye(4), {"y": np.arange(4.0), "x": np.arange(4.0)}, ("y", "x"))
+    >>> hv_map(da.rename("fraction")).vdims[0].pprint_label
+    'Emission fraction'
+    """
+    hv = _holoviews()
+    dataset, values = map_of(data, variable, "draw a map")
+    values = values.where(~failed_pixels(dataset, values))
+    name = str(values.name if values.name is not None else "values")
+    if clim is None and bool(np.isfinite(values).any()):
+        low, high = np.nanpercentile(values.values, [0.5, 99.5])
+        clim = (float(low), float(high if high > low else low + 1.0))
+    image = _dataset(hv, values, name).to(hv.Image, [X, Y])
+    dimension = image.vdims[0].clone(range=clim) if clim else image.vdims[0]
+    return image.redim(**{name: dimension})
+
+
+def hv_spectra(data: xr.Dataset | xr.DataArray, *, variable: str = INTENSITY) -> Any:
+    """Series of spectra as curves, one for each value of the dim besides the spectral one.
+
+    Parameters
+    ----------
+    data : xarray.Dataset or xarray.DataArray
+        (λ) or (one more dim, λ).
+    variable : str, optional
+        Variable of a Dataset.
+
+    Returns
+    -------
+    holoviews.Curve or holoviews.NdOverlay
+        Labelled with units.
+
+    Raises
+    ------
+    DataError
+        If the data has more than one dim besides the spectral one.
+
+    Examples
+    --------
+    >>> da = xr.DataArray(np.ones((3, 5)), {"time": [0.0, 1.0, 2.0], "wavelength": np.arange(5.0)},
+    ...                   ("time", "wavelength"), "intensity", {"units": "counts"})
+    >>> len(hv_spectra(da))
+    3
+    """
+    hv = _holoviews()
+    action = "draw spectra"
+    da = array_of(data, variable, action)
+    spectral = spectral_dim(da, action)
+    da, dim = series_dim(da, spectral, action)
+    if dim is not None and dim not in da.coords:
+        da = da.assign_coords({dim: np.arange(da.sizes[dim])})
+    name = str(da.name if da.name is not None else variable)
+    dataset = _dataset(hv, da, name)
+    if dim is None:
+        return dataset.to(hv.Curve, [spectral], [name])
+    return dataset.to(hv.Curve, [spectral], [name]).overlay(dim)
+
+
+def hv_kinetics(unmixed: xr.Dataset, kinetics: xr.Dataset) -> Any:
+    """Fractions against time as points, with the fit and its σ band.
+
+    Parameters
+    ----------
+    unmixed : xarray.Dataset
+        Result of :func:`plkit.unmix` for one series: ``fraction`` (component, time) [1].
+    kinetics : xarray.Dataset
+        Result of :func:`plkit.fit_kinetics` for it.
+
+    Returns
+    -------
+    holoviews.Overlay
+        Per component: band, curve, points; labelled with units.
+
+    Raises
+    ------
+    DataError
+        If the fractions run over more than component and time.
+    """
+    hv = _holoviews()
+    action = "draw the kinetics"
+    fraction = unmixed["fraction"]
+    falling = falling_component(fraction, kinetics, action)
+    fraction = reduce_to(fraction, {COMPONENT, TIME}, action)
+    t = fraction[TIME].values.astype(float)
+    grid = np.linspace(t.min(), t.max(), _CURVE_POINTS)
+    curve, sigma = fitted_curve(kinetics.squeeze(drop=True), grid)
+    keys, values = [_dimension(hv, TIME, fraction[TIME])], [_dimension(hv, "fraction")]
+    layers = []
+    components = [str(c) for c in fraction[COMPONENT].values]
+    for name in components:
+        measured = fraction.sel({COMPONENT: name}).values
+        points = hv.Scatter((t, measured), keys, values, label=name)
+        if len(components) == 2 or name == falling:
+            fit = curve if name == falling else 1.0 - curve
+            spread = np.nan_to_num(sigma)
+            layers.append(hv.Area((grid, fit - spread, fit + spread), keys, [*values, "upper"]))
+            layers.append(hv.Curve((grid, fit), keys, values, label=f"{name}, fit"))
+        layers.append(points)
+    return hv.Overlay(layers)
+
+
+def hv_arrhenius(result: xr.Dataset) -> Any:
+    """Rates against temperature in Arrhenius' form: line, 68 % band, points with σ on both axes.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        Of ``fit_arrhenius`` or ``fit_diffusion_temperature``.
+
+    Returns
+    -------
+    holoviews.Overlay
+        Labelled with units; the curve's label holds the activation energy.
+
+    Raises
+    ------
+    DataError
+        If the result is not that of a fit.
+    """
+    from plkit.arrhenius import predict_arrhenius
+    from plkit.plot.style import value_text
+
+    hv = _holoviews()
+    points = arrhenius_points(result, "draw Arrhenius' law")
+    quantity = str(result.attrs.get("quantity", "rate"))
+    x = points["inverse"].values
+    if x.size == 0:
+        raise DataError("draw Arrhenius' law", "no point has a number, not at least two")
+    t_k = 1e3 / np.linspace(x.min(), x.max(), _CURVE_POINTS)
+    line = predict_arrhenius(result, t_k)
+    centre, sigma = line[f"ln_{quantity}"].values, line[f"ln_{quantity}_stderr"].values
+    key = hv.Dimension(
+        "inverse", label="1000/T", unit=pretty_unit(names.unit("inverse_temperature"))
+    )
+    value = hv.Dimension(f"ln_{quantity}", label=names.attrs(f"ln_{quantity}")["long_name"])
+    energy = value_text(
+        float(result["activation_energy"]), float(result["activation_energy_stderr"]),
+        names.unit("activation_energy"),
+    )  # fmt: skip
+    y, y_sigma = points["ln"].values, points["ln_stderr"].values
+    return hv.Overlay(
+        [
+            hv.Area((1e3 / t_k, centre - sigma, centre + sigma), [key], [value, "upper"]),
+            hv.Curve((1e3 / t_k, centre), [key], [value], label=f"E_a = {energy}"),
+            hv.ErrorBars((x, y, y_sigma), [key], [value, "σ"]),
+            hv.ErrorBars((x, y, points["inverse_stderr"].values), [key], [value, "σ of 1000/T"],
+                         horizontal=True),
+            hv.Scatter((x, y), [key], [value]),
+        ]
+    )  # fmt: skip

@@ -1,0 +1,261 @@
+"""Figures of maps: any quantity over y and x, composition, and a cut with its fit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from plkit import names
+from plkit.errors import DataError
+from plkit.names import COMPONENT, FIT_STATUS, POWER, X, Y
+from plkit.plot.style import (
+    add_colour_bar,
+    colour_map,
+    label_of,
+    new_axes,
+    pretty_unit,
+    reduce_to,
+    styled,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["failed_pixels", "map_of", "plot_composition", "plot_map"]
+
+_FIRST_FAILURE = 3
+"""Status from which a fit has no values: no_signal, failed."""
+
+
+def failed_pixels(data: xr.Dataset, values: xr.DataArray) -> xr.DataArray:
+    """Pixels without a result: not a number, or a fit status of no_signal or failed.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        May hold ``fit_status`` (y, x).
+    values : xarray.DataArray
+        (y, x).
+
+    Returns
+    -------
+    xarray.DataArray
+        True where there is no result.
+
+    Examples
+    --------
+    >>> da = xr.DataArray([[1.0, np.nan]], dims=("y", "x"))
+    >>> failed_pixels(xr.Dataset({"a": da}), da).values.tolist()
+    [[False, True]]
+    """
+    failed = values.isnull() | (abs(values) == np.inf)
+    status = data.get(FIT_STATUS)
+    if status is not None and set(status.dims) == {Y, X}:
+        failed = failed | (status >= _FIRST_FAILURE)
+    return failed
+
+
+def map_of(
+    data: xr.Dataset | xr.DataArray, variable: str | None, action: str
+) -> tuple[xr.Dataset, xr.DataArray]:
+    """Return the one map of ``data`` and the Dataset that may hold its status."""
+    if isinstance(data, xr.DataArray):
+        values = data
+        data = data.to_dataset(name=data.name if data.name is not None else "values")
+    else:
+        candidates = [str(n) for n, v in data.data_vars.items() if {Y, X} <= set(v.dims)]
+        if variable is None or variable not in data:
+            asked = "no variable is named" if variable is None else f"'{variable}' is not in it"
+            raise DataError(
+                action, f"{asked}; it has the maps {', '.join(candidates) or 'none'}",
+                "Pass variable=…, one of these.",
+            )  # fmt: skip
+        values = data[variable]
+    return data, reduce_to(values, {Y, X}, action).transpose(Y, X)
+
+
+@styled
+def plot_map(
+    data: xr.Dataset | xr.DataArray,
+    variable: str | None = None,
+    *,
+    clim: tuple[float, float] | None = None,
+    cmap: str = "viridis",
+    ax: Axes | None = None,
+) -> Figure:
+    """Draw a map with scale bar and colour bar; pixels without a result are grey and hatched.
+
+    Parameters
+    ----------
+    data : xarray.DataArray or xarray.Dataset
+        (y, x) [um], dims of length one besides; a Dataset may hold ``fit_status``.
+    variable : str, optional
+        Variable of a Dataset.
+    clim : tuple of float, optional
+        Ends of the colour scale, in the unit of the map; its 0.5 and 99.5 percentiles by default.
+    cmap : str, optional
+        Colour map; viridis and cividis are safe for colour-blind readers.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; a figure of one column's width by default.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure of the axes; the title names component and power, where the map has them.
+
+    Raises
+    ------
+    DataError
+        If the data is not one map.
+
+    Examples
+    --------
+    >>> da = xr.DataArray(np.eye(4), {"y": np.arange(4.0), "x": np.arange(4.0)}, ("y", "x"))
+    >>> len(plot_map(da.rename("fraction")).axes)
+    2
+    """
+    dataset, values = map_of(data, variable, "plot a map")
+    figure, ax = new_axes(ax, aspect=0.82)
+    failed = failed_pixels(dataset, values).transpose(Y, X)
+    _draw_map(figure, ax, values.where(~failed), failed, clim, cmap, label_of(values))
+    ax.set_title(_title(values), loc="left")
+    return figure  # type: ignore[return-value]
+
+
+def _title(values: xr.DataArray) -> str:
+    parts = []
+    if COMPONENT in values.coords and values[COMPONENT].ndim == 0:
+        parts.append(str(values[COMPONENT].values))
+    if POWER in values.coords and values[POWER].ndim == 0:
+        parts.append(f"{float(values[POWER]):g} {pretty_unit(names.unit(POWER))}")
+    return ", ".join(parts)
+
+
+def _draw_map(
+    figure: Any,
+    ax: Any,
+    values: xr.DataArray,
+    failed: xr.DataArray,
+    clim: tuple[float, float] | None,
+    cmap: str,
+    text: str,
+) -> None:
+    x, y = (_edges(values[d].values.astype(float)) for d in (X, Y))
+    known = values.values[np.isfinite(values.values)]
+    if clim is None and known.size:
+        clim = (float(np.percentile(known, 0.5)), float(np.percentile(known, 99.5)))
+    low, high = clim if clim is not None else (0.0, 1.0)
+    image = ax.pcolormesh(
+        x, y, values.values, cmap=colour_map(cmap), vmin=low, vmax=high if high > low else low + 1,
+        rasterized=True,
+    )  # fmt: skip
+    _hatch(ax, x, y, failed.values)
+    ax.set_aspect("equal")
+    ax.set_xticks([])
+    ax.set_yticks([])
+    for spine in ax.spines.values():
+        spine.set_visible(True)
+        spine.set_linewidth(0.4)
+    _add_scale_bar(ax, float(np.ptp(x)), x, y)
+    below, above = bool(known.size and known.min() < low), bool(known.size and known.max() > high)
+    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}
+    add_colour_bar(figure, image, ax, text, extend.get((below, above), "neither"))
+
+
+def _edges(centres: np.ndarray) -> np.ndarray:
+    if centres.size == 1:
+        return np.array([centres[0] - 0.5, centres[0] + 0.5])
+    middle = 0.5 * (centres[1:] + centres[:-1])
+    first, last = 1.5 * centres[0] - 0.5 * centres[1], 1.5 * centres[-1] - 0.5 * centres[-2]
+    return np.concatenate([[first], middle, [last]])
+
+
+def _hatch(ax: Any, x: np.ndarray, y: np.ndarray, failed: np.ndarray) -> None:
+    """Hatch failed pixels, joined to bars along x so that a thousand of them stay light."""
+    if not failed.any():
+        return
+    from matplotlib.collections import PolyCollection
+
+    bars = []
+    for row in np.flatnonzero(failed.any(axis=1)):
+        ends = np.diff(np.concatenate([[False], failed[row], [False]]).astype(int))
+        for start, stop in zip(np.flatnonzero(ends == 1), np.flatnonzero(ends == -1), strict=True):
+            left, right, low, high = x[start], x[stop], y[row], y[row + 1]
+            bars.append([(left, low), (right, low), (right, high), (left, high)])
+    ax.add_collection(
+        PolyCollection(
+            bars, facecolor="none", edgecolor="#6E6E6E", hatch="//////", linewidth=0, zorder=3
+        ),
+        autolim=False,
+    )
+    n = int(failed.sum())
+    ax.text(
+        1.0, 1.01, f"hatched: no result ({n} of {failed.size})", transform=ax.transAxes,
+        ha="right", va="bottom", fontsize=6.0, color="#444444",
+    )  # fmt: skip
+
+
+def _add_scale_bar(ax: Any, width: float, x: np.ndarray, y: np.ndarray) -> None:
+    """White bar with a dark rim, about a quarter of the map wide, in round micrometres."""
+    from matplotlib.patches import Rectangle
+    from matplotlib.patheffects import withStroke
+
+    target = width / 4
+    decade = 10.0 ** np.floor(np.log10(target))
+    length = float(decade * max(m for m in (1, 2, 5) if m * decade <= target * 1.0001))
+    left = float(x.min()) + 0.05 * width
+    height = float(np.ptp(y))
+    bottom = float(y.min()) + 0.05 * height
+    ax.add_patch(
+        Rectangle(
+            (left, bottom),
+            length,
+            0.018 * height,
+            facecolor="white",
+            edgecolor="black",
+            linewidth=0.4,
+            zorder=4,
+        )
+    )
+    ax.text(
+        left + length / 2, bottom + 0.035 * height, f"{length:g} {pretty_unit(names.unit(X))}",
+        color="white", ha="center", va="bottom", fontsize=7.0, zorder=5,
+        path_effects=[withStroke(linewidth=1.2, foreground="black")],
+    )  # fmt: skip
+
+
+@styled
+def plot_composition(
+    data: xr.Dataset, *, clim: tuple[float, float] | None = None, ax: Axes | None = None
+) -> Figure:
+    """Draw a map of the iodine content; pixels whose composition is no number are hatched.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        Result of :func:`plkit.composition_map`: ``x_iodine`` (y, x), ``composition_flag``.
+    clim : tuple of float, optional
+        Ends of the colour scale [iodine per formula unit].
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; a figure of one column's width by default.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure of the axes.
+
+    Raises
+    ------
+    DataError
+        If the data is not one map.
+    """
+    dataset, values = map_of(data, "x_iodine", "plot the composition")
+    figure, ax = new_axes(ax, aspect=0.82)
+    failed = failed_pixels(dataset, values).transpose(Y, X)
+    text = f"{label_of(values)} in CsPbBr$_{{3-x}}$I$_x$"
+    _draw_map(figure, ax, values.where(~failed), failed, clim, "cividis", text)
+    ax.set_title(_title(values), loc="left")
+    return figure  # type: ignore[return-value]
