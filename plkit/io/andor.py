@@ -78,7 +78,8 @@ def read_sif(path: Path, *, wavelength: Any = None, rows: str | None = None) -> 
     attrs["units_in_file"] = kind
     if kind.lower() != "counts":
         warn_of_rate(path, kind)
-    if int(info["xbin"]) > 1 and wavelength is None:
+    axis = _wavelength(info, n_pixels)
+    if int(info["xbin"]) > 1 and wavelength is None and axis is not None:
         warnings.warn(
             f"'{path.name}' bins {info['xbin']} pixels into one; check its wavelength axis against a "
             "known line, or give wavelength=.",
@@ -87,7 +88,7 @@ def read_sif(path: Path, *, wavelength: Any = None, rows: str | None = None) -> 
         )
     frames = Frames(
         data=data,
-        wavelength=_wavelength(info, n_pixels),
+        wavelength=axis,
         start_s=_start_times(info, n_frames),
         exposure_s=exposure * accumulations,
         span_s=(accumulations - 1) * float(info["AccumulatedCycleTime"]) + exposure,
@@ -133,7 +134,9 @@ def _wavelength(info: dict[str, Any], n_pixels: int) -> npt.NDArray[np.float64] 
     if uncalibrated or _text(info["FrameAxis"]).strip().lower() == "pixel number":
         return None
     pixel = np.arange(1, n_pixels + 1, dtype=np.float64)
-    return np.polynomial.polynomial.polyval(pixel, np.asarray(coefficients, dtype=np.float64))
+    return np.asarray(
+        np.polynomial.polynomial.polyval(pixel, np.asarray(coefficients)), dtype=np.float64
+    )
 
 
 def _start_times(info: dict[str, Any], n_frames: int) -> npt.NDArray[np.float64]:
@@ -141,7 +144,7 @@ def _start_times(info: dict[str, Any], n_frames: int) -> npt.NDArray[np.float64]
     stamps = np.array([float(info.get(f"timestamp_of_{i}", 0)) for i in range(n_frames)]) * 1e-6
     if n_frames > 1 and np.all(np.diff(stamps) > 0):
         return np.asarray(stamps - stamps[0])
-    return np.arange(n_frames) * float(info["StackCycleTime"])
+    return np.arange(n_frames, dtype=np.float64) * float(info["StackCycleTime"])
 
 
 def _text(value: Any) -> str:

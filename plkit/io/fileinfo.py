@@ -220,7 +220,7 @@ def _measured(ds: xr.Dataset, variable: str | None) -> dict[str, Any]:
         return {**nothing, **zeros, "dtype": "", "unit": "", "dims": (), "sketch": "", "faults": ()}
     da = ds[variable]
     spectral = schema.spectral_dim(da)
-    finite = np.isfinite(da) if da.dtype.kind == "f" else xr.ones_like(da, dtype=bool)
+    finite = da.notnull()
     level = _saturation_level(ds, da)
     any_finite = bool(finite.any())
     return {
@@ -237,6 +237,14 @@ def _measured(ds: xr.Dataset, variable: str | None) -> dict[str, Any]:
         "sketch": _sketch(da, finite, spectral),
         "faults": tuple(map(str, schema.validate(ds, variable).faults)),
     }
+
+
+def _size_text(size: int) -> str:
+    """Size with a decimal prefix."""
+    for limit, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if size >= limit:
+            return f"{size / limit:.3g} {unit}"
+    return f"{size} B"
 
 
 def _dim_info(da: xr.DataArray, dim: str) -> DimInfo:
@@ -278,6 +286,5 @@ def _sketch(da: xr.DataArray, finite: xr.DataArray, spectral: str) -> str:
     low, high = np.nanmin(means), np.nanmax(means)
     span = high - low if high > low else 1.0
     return "".join(
-        " " if np.isnan(m) else _BLOCKS[int(round((m - low) / span * (len(_BLOCKS) - 1)))]
-        for m in means
+        " " if np.isnan(m) else _BLOCKS[round((m - low) / span * (len(_BLOCKS) - 1))] for m in means
     )

@@ -150,10 +150,12 @@ def _same_axes(path: Path, spectra: Mapping[str, xr.Dataset]) -> None:
             if a is None and b is None and first.sizes[dim] == ds.sizes.get(dim):
                 continue
             if a is None or b is None or a.shape != b.shape or not np.allclose(a, b, rtol=1e-9):
+                found, wanted = _axis_text(ds, str(dim)), _axis_text(first, str(dim))
                 raise file_error(
-                    path, f"'{name}' has {_axis_text(ds, str(dim))}, not {_axis_text(first, str(dim))} as '{first_name}'",
+                    path,
+                    f"'{name}' has {found}, not {wanted} as '{first_name}'",
                     "Read the files one by one and bring them onto one axis.",
-                )  # fmt: skip
+                )
 
 
 def _axis_text(ds: xr.Dataset, dim: str) -> str:

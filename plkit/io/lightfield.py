@@ -104,7 +104,7 @@ def read_spe(path: Path, *, wavelength: Any = None, rows: str | None = None) -> 
     exposure = _number(root, "ExposureTime")
     exposure_s = None if exposure is None else exposure * 1e-3
     span = exposure_s or 0.0
-    start = stamps if stamps is not None else np.arange(len(data)) * span
+    start = stamps if stamps is not None else np.arange(len(data), dtype=np.float64) * span
     if stamps is None and len(data) > 1:
         warnings.warn(
             f"'{path.name}' holds {len(data)} frames without time stamps; they are taken as "
@@ -113,8 +113,7 @@ def read_spe(path: Path, *, wavelength: Any = None, rows: str | None = None) -> 
             stacklevel=2,
         )
     camera = next((e for e in root.iter() if _tag(e) == "Camera" and "model" in e.attrib), None)
-    calibration = _child_text(root, "WavelengthMapping", "Wavelength")
-    axis = None if calibration is None else np.array(calibration.split(","), dtype=np.float64)
+    axis = _wavelength(root, data.shape[2])
     attrs: dict[str, Any] = {
         "instrument": f"Princeton Instruments {camera.get('model') if camera is not None else ''}".strip(),
         # LightField's own XML, whole: it is the file's record of every setting.
@@ -187,8 +186,23 @@ def _stamps(
             ticks = np.array(
                 [struct.unpack_from("<q", raw, at + i * stride)[0] for i in range(n_frames)]
             )
-            return (ticks - ticks[0]) / float(element.get("resolution", "1"))
+            return np.asarray((ticks - ticks[0]) / float(element.get("resolution", "1")))
     return None
+
+
+def _wavelength(root: ET.Element, n_pixels: int) -> npt.NDArray[np.float64] | None:
+    """Calibration [nm]; one of the whole sensor is cut to the region of interest and binned."""
+    text = _child_text(root, "WavelengthMapping", "Wavelength")
+    if text is None:
+        return None
+    axis = np.array(text.split(","), dtype=np.float64)
+    region = next((e for e in root.iter() if _tag(e) == "SensorMapping"), None)
+    if axis.size == n_pixels or region is None:
+        return axis
+    first, width = int(region.get("x", 0)), int(region.get("width", axis.size))
+    binning = max(int(region.get("xBinning", 1)), 1)
+    cut = axis[first : first + width // binning * binning]
+    return np.asarray(cut.reshape(-1, binning).mean(axis=1))
 
 
 def _tag(element: ET.Element) -> str:

@@ -105,6 +105,7 @@ def read_rosetta(
     path = Path(path)
     signals = [s for s in load(module, path) if np.asarray(s["data"]).dtype.kind in "iuf"]
     found: list[str] = []
+    unnamed = False
     for signal in signals:
         axes = sorted(
             signal["axes"], key=lambda a: a.get("index_in_array", signal["axes"].index(a))
@@ -113,19 +114,31 @@ def read_rosetta(
         if any(d in names.SPECTRAL_DIMS for d in dims):
             return _dataset(path, signal, axes, dims, units or {})
         found += [str(a.get("name") or "unnamed") for a in axes]
+        unnamed = unnamed or any(
+            d in ("", names.X, names.Y) and d != _named(a) for d, a in zip(dims, axes, strict=True)
+        )
     if not found:
         raise file_error(path, "it holds no array of numbers with axes")
+    if not unnamed:
+        raise file_error(
+            path, f"its axes are {', '.join(found)}, none of them spectral",
+            "plkit reads spectra; decay traces and images are out of its scope.",
+        )  # fmt: skip
     raise ask(
         path, f"the spectral axis (it names its axes {', '.join(found)})",
         f'signal_dim="{names.WAVELENGTH}", units={{"{names.WAVELENGTH}": "nm"}}',
     )  # fmt: skip
 
 
+def _named(axis: dict[str, Any]) -> str:
+    return _AXES.get(str(axis.get("name", "")).strip().lower(), "")
+
+
 def _dims(axes: list[dict[str, Any]], signal_dim: str | None) -> list[str]:
     """Plkit's name of each axis: by its own name, then by what is left."""
     dims: list[str] = []
     for axis in axes:
-        dim = _AXES.get(str(axis.get("name", "")).strip().lower(), "")
+        dim = _named(axis)
         # Time along which a detector sweeps within a pulse is a delay; between spectra it is time.
         if dim == names.TIME and not axis.get("navigate", True):
             dim = names.DELAY
@@ -160,6 +173,12 @@ def _dataset(
     coords = {
         dim: _coordinate(path, axis, dim, units) for dim, axis in zip(dims, axes, strict=True)
     }
+    variables: dict[str, Any] = {}
+    exposure = _exposure(signal)
+    if exposure is not None:
+        variables["exposure_time"] = ((), exposure, names.attrs("exposure_time"))
+    if names.TIME in coords:
+        coords[names.TIME] = _middle_of_exposure(coords[names.TIME], exposure)
     attrs = {**names.attrs(names.INTENSITY)}
     unit = _quantity_unit(signal)
     if unit and names.conversion_factor(unit.lower(), attrs["units"]) is None:
@@ -180,7 +199,30 @@ def _dataset(
         notes["title"] = str(general["title"])
     if general.get("date"):
         notes["acquired"] = f"{general['date']} {general.get('time', '')}".strip()
-    return xr.Dataset({names.INTENSITY: (dims, data, attrs)}, coords, notes)
+    variables[names.INTENSITY] = (dims, data, attrs)
+    return xr.Dataset(variables, coords, notes)
+
+
+def _exposure(signal: dict[str, Any]) -> float | None:
+    """Integration time of one spectrum [s], where the metadata have it at HyperSpy's place."""
+    found: Any = signal.get("metadata", {})
+    for key in ("Acquisition_instrument", "Detector", "integration_time"):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return float(found) if isinstance(found, int | float | np.number) and found > 0 else None
+
+
+def _middle_of_exposure(
+    time: tuple[str, npt.NDArray[np.float64], dict[str, str]], exposure: float | None
+) -> tuple[str, npt.NDArray[np.float64], dict[str, str]]:
+    """Time of the middle of each exposure [s], from the time of its start."""
+    dim, values, attrs = time
+    factor = names.conversion_factor(attrs["units"], names.unit(names.TIME)) or 1.0
+    seconds = values * factor
+    if exposure is not None and len(seconds) > 1 and seconds[1] - seconds[0] < exposure:
+        # Spectra cannot follow each other faster than one exposure: Renishaw counts in ticks of
+        # 100 ns (Windows file time), which RosettaSciIO 0.15 labels ns.
+        seconds = seconds * 100.0
+    return dim, seconds + 0.5 * (exposure or 0.0), names.attrs(names.TIME)
 
 
 def _coordinate(
@@ -189,7 +231,8 @@ def _coordinate(
     if "axis" in axis:
         values = np.asarray(axis["axis"], dtype=np.float64)
     else:
-        values = float(axis["offset"]) + float(axis["scale"]) * np.arange(int(axis["size"]))
+        steps = np.arange(int(axis["size"]), dtype=np.float64)
+        values = float(axis["offset"]) + float(axis["scale"]) * steps
     wanted = names.unit(dim)
     stated = units.get(dim) or str(axis.get("units") or "")
     if not stated or stated == "<undefined>":

@@ -83,7 +83,7 @@ def read_table(path: Path, **options: Any) -> xr.Dataset:
     table = read_columns(path)
     own = next((line for line in table.header if line.startswith(PLKIT_MARK)), None)
     if own is not None:
-        return _restore(path, table, json.loads(own.removeprefix(PLKIT_MARK)))
+        return _restore(table, json.loads(own.removeprefix(PLKIT_MARK)))
     table, keyed_unit = _keyed_labels(table)
     if keyed_unit and said.wavelength_unit is None:
         said = TableOptions(**{**options, "wavelength_unit": keyed_unit})
@@ -313,7 +313,7 @@ def _from_points(
     )
 
 
-def _restore(path: Path, table: Columns, note: dict[str, Any]) -> xr.Dataset:
+def _restore(table: Columns, note: dict[str, Any]) -> xr.Dataset:
     """Dataset from plkit's own table: the note holds what numbers alone do not say."""
     ds = xr.Dataset.from_dict(note["rest"])
     dims, columns = note["dims"], note["columns"]

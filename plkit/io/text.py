@@ -129,8 +129,8 @@ def read_columns(path: Path) -> Columns:
     start, separator, decimal = _find_table(path, lines)
     header, label_line = _split_header(lines[:start])
     body = [line.rstrip("\r\n") for line in lines[start:]]
-    if separator is not None and all(s.endswith(separator) for s in map(str.rstrip, body) if s):
-        body = [s.rstrip().removesuffix(separator) for s in body]
+    if separator is not None and _ends_in(separator, decimal, body):
+        body = [line.rstrip().removesuffix(separator) for line in body]
         label_line = label_line.rstrip().removesuffix(separator)
     width = len(_split(body[0], separator))
     values = _parse_fast(body, separator, decimal, width)
@@ -159,6 +159,14 @@ def _find_table(path: Path, lines: Sequence[str]) -> tuple[int, str | None, str]
 
 def _split(line: str, separator: str | None) -> list[str]:
     return [cell.strip() for cell in line.split(separator)]
+
+
+def _ends_in(separator: str, decimal: str, body: Sequence[str]) -> bool:
+    """Whether every line of numbers ends in a separator, which then ends the line, not a cell."""
+    rows = (
+        s.strip(" ") for s in body if s and _is_number(s.split(separator, 1)[0].strip(), decimal)
+    )
+    return all(row.endswith(separator) for row in rows)
 
 
 def _is_number(cell: str, decimal: str) -> bool:
