@@ -1,8 +1,7 @@
 """The same figures for pages and notebooks, as HoloViews elements with labels and units.
 
 The elements are made from ``hv.Dataset(da).to(…)``: an Image made from the array alone would lose
-labels and units. No option that belongs to one plotting backend is set, so an element can be shown
-by Bokeh or by matplotlib.
+labels and units. Their look is set for Bokeh, which pages use; other backends show them in their own.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from plkit.plot.arrhenius import arrhenius_points
 from plkit.plot.kinetics import falling_component, fitted_curve
 from plkit.plot.maps import failed_pixels, map_of
 from plkit.plot.spectra import array_of, series_dim
-from plkit.plot.style import pretty_unit, reduce_to
+from plkit.plot.style import CATEGORICAL, FAILED, colour_map, pretty_unit, reduce_to
 from plkit.schema import spectral_dim
 
 __all__ = ["hv_arrhenius", "hv_kinetics", "hv_map", "hv_spectra"]
@@ -36,6 +35,13 @@ def _holoviews() -> Any:
             "Install it: pip install holoviews bokeh.",
         ) from error  # fmt: skip
     return hv
+
+
+def _looking(element: Any, **options: Any) -> Any:
+    """Set how Bokeh draws an element, without loading anything into a notebook."""
+    import holoviews.plotting.bokeh  # noqa: F401  registers the backend
+
+    return element.opts(backend="bokeh", **options)
 
 
 def _dimension(hv: Any, name: str, da: xr.DataArray | None = None) -> Any:
@@ -96,7 +102,10 @@ def hv_map(
         clim = (float(low), float(high if high > low else low + 1.0))
     image = _dataset(hv, values, name).to(hv.Image, [X, Y])
     dimension = image.vdims[0].clone(range=clim) if clim else image.vdims[0]
-    return image.redim(**{name: dimension})
+    return _looking(
+        image.redim(**{name: dimension}), cmap="viridis", colorbar=True, data_aspect=1,
+        clipping_colors={"NaN": FAILED}, tools=["hover"],
+    )  # fmt: skip
 
 
 def hv_spectra(data: xr.Dataset | xr.DataArray, *, variable: str = INTENSITY) -> Any:
@@ -135,9 +144,21 @@ def hv_spectra(data: xr.Dataset | xr.DataArray, *, variable: str = INTENSITY) ->
         da = da.assign_coords({dim: np.arange(da.sizes[dim])})
     name = str(da.name if da.name is not None else variable)
     dataset = _dataset(hv, da, name)
+    curves = dataset.to(hv.Curve, [spectral], [name])
     if dim is None:
-        return dataset.to(hv.Curve, [spectral], [name])
-    return dataset.to(hv.Curve, [spectral], [name]).overlay(dim)
+        return _looking(curves, color=CATEGORICAL[0])
+    n = da.sizes[dim]
+    ordered = da[dim].dtype.kind in "iuf"
+    for i, key in enumerate(da[dim].values):
+        colour = _along_viridis(i / max(n - 1, 1)) if ordered else CATEGORICAL[i % 7]
+        _looking(curves[key], color=colour)
+    return curves.overlay(dim)
+
+
+def _along_viridis(position: float) -> str:
+    from matplotlib.colors import to_hex
+
+    return to_hex(colour_map()(0.92 * position))
 
 
 def hv_kinetics(unmixed: xr.Dataset, kinetics: xr.Dataset) -> Any:
@@ -171,15 +192,18 @@ def hv_kinetics(unmixed: xr.Dataset, kinetics: xr.Dataset) -> Any:
     keys, values = [_dimension(hv, TIME, fraction[TIME])], [_dimension(hv, "fraction")]
     layers = []
     components = [str(c) for c in fraction[COMPONENT].values]
-    for name in components:
+    for n, name in enumerate(components):
+        colour = CATEGORICAL[n % len(CATEGORICAL)]
         measured = fraction.sel({COMPONENT: name}).values
         points = hv.Scatter((t, measured), keys, values, label=name)
         if len(components) == 2 or name == falling:
             fit = curve if name == falling else 1.0 - curve
             spread = np.nan_to_num(sigma)
-            layers.append(hv.Area((grid, fit - spread, fit + spread), keys, [*values, "upper"]))
-            layers.append(hv.Curve((grid, fit), keys, values, label=f"{name}, fit"))
-        layers.append(points)
+            band = hv.Area((grid, fit - spread, fit + spread), keys, [*values, "upper"])
+            layers.append(_looking(band, color=colour, alpha=0.25, line_width=0))
+            line = hv.Curve((grid, fit), keys, values, label=f"{name}, fit")
+            layers.append(_looking(line, color=colour))
+        layers.append(_looking(points, color=colour, size=3, alpha=0.5))
     return hv.Overlay(layers)
 
 
@@ -222,13 +246,18 @@ def hv_arrhenius(result: xr.Dataset) -> Any:
         names.unit("activation_energy"),
     )  # fmt: skip
     y, y_sigma = points["ln"].values, points["ln_stderr"].values
+    band = hv.Area((1e3 / t_k, centre - sigma, centre + sigma), [key], [value, "upper"])
+    fit = hv.Curve((1e3 / t_k, centre), [key], [value], label=f"E_a = {energy}")
+    bars = hv.ErrorBars((x, y, y_sigma), [key], [value, "σ"])
+    x_sigma = points["inverse_stderr"].values
+    across = hv.ErrorBars((x, y, x_sigma), [key], [value, "σ of 1000/T"], horizontal=True)
+    colour = CATEGORICAL[0]
     return hv.Overlay(
         [
-            hv.Area((1e3 / t_k, centre - sigma, centre + sigma), [key], [value, "upper"]),
-            hv.Curve((1e3 / t_k, centre), [key], [value], label=f"E_a = {energy}"),
-            hv.ErrorBars((x, y, y_sigma), [key], [value, "σ"]),
-            hv.ErrorBars((x, y, points["inverse_stderr"].values), [key], [value, "σ of 1000/T"],
-                         horizontal=True),
-            hv.Scatter((x, y), [key], [value]),
+            _looking(band, color=colour, alpha=0.2, line_width=0),
+            _looking(fit, color=colour),
+            _looking(bars, line_color=colour, upper_head=None, lower_head=None),
+            _looking(across, line_color=colour, upper_head=None, lower_head=None),
+            _looking(hv.Scatter((x, y), [key], [value]), color=colour, size=5),
         ]
-    )  # fmt: skip
+    )
