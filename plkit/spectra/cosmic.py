@@ -1,0 +1,372 @@
+"""Cosmic rays: found against neighbours in wavelength, time and space, and masked."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from plkit import names
+from plkit.errors import DataError
+from plkit.spectra._door import attach_intensity, enter, noise_terms
+
+__all__ = ["despike"]
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Index = tuple[NDArray[np.intp], ...]
+
+NEIGHBOUR_DIMS: Final = (names.TIME, names.DELAY, names.Y, names.X)
+"""Dims along which the next value is expected to be like the last."""
+
+MASK: Final = "spike_mask"
+
+# A spike is at most this many channels wide. Without neighbours in time or space a line of three
+# channels cannot be told from a spike of three, hence only two.
+_WIDTH: Final = 3
+_WIDTH_ALONE: Final = 2
+# A spike stands this many times higher above its own surroundings than these above theirs. A
+# Gaussian line sampled with two channels per full width reaches 3.0 at worst.
+_SHARPNESS: Final = 4.0
+_RING: Final = 10
+_SHOULDER: Final = 3.0
+_PER_MAD: Final = 1.4826
+_BLOCK: Final = 200_000
+_SAMPLE: Final = 200_000
+# From so many times on, the scatter of one channel in time is known well enough to count.
+_MANY_TIMES: Final = 20
+# Variance of the median of the k nearest neighbours, in units of that of one value.
+_MEDIAN_VARIANCE: Final = {0: 0.0, 1: 1.0, 2: 0.5, 3: 0.449, 4: 0.298}
+
+
+def despike(
+    ds: xr.Dataset,
+    *,
+    threshold: float = 5.0,
+    dims: Sequence[str] | None = None,
+    fill: Literal["nan", "neighbours"] = "nan",
+) -> xr.Dataset:
+    """Mask cosmic rays.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        With ``intensity`` (…, λ) [counts]: one spectrum, a series, or a map. The noise scale comes
+        from ``noise_gain`` and ``noise_floor`` where they are there, and from the scatter among
+        values of like intensity in any case; the larger of the two counts.
+    threshold : float, optional
+        Height of a spike above what its neighbours let expect, in units of σ.
+    dims : sequence of str, optional
+        Dims whose neighbours are asked, by default all of wavelength (or energy), ``time``,
+        ``delay``, ``y``, ``x`` that are there. The spectral one is always asked.
+    fill : {"nan", "neighbours"}, optional
+        What replaces a spike: nothing, so that no later fit takes a guess for a measurement, or
+        the value that the neighbours let expect.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``ds`` with spikes replaced and ``spike_mask`` (…, λ) int8, 1 where a spike was; its
+        attribute ``count`` is their number.
+
+    Raises
+    ------
+    DataError
+        If ``threshold`` is not positive or a dimension of ``dims`` is not there.
+
+    Notes
+    -----
+    Along every dimension other than the spectral one, the median of the four nearest spectra is
+    subtracted: what is left holds no steady line. A spike must then, against every one of these
+    dims, (1) exceed the running median over 7 channels by ``threshold`` σ, and (2) be sharp: that
+    excess must be four times the height of the running median above the level ten channels around.
+    A laser line that jitters, a peak that grows, an emitter at one position, the bright first
+    frames of a decay are all broader than three channels and fail (2); a channel whose scatter in
+    time exceeds the noise raises its σ in (1). A lone spectrum is compared with a median over 5
+    channels: lines of two channels' width at half maximum and more survive. Channels next to a
+    spike go with it if they exceed 3σ.
+    Spikes wider than three channels are not found. The whole array is loaded.
+
+    Examples
+    --------
+    >>> wavelength = np.linspace(600.0, 700.0, 101)
+    >>> y = 100.0 + 1000.0 * np.exp(-((wavelength - 650.0) / 10.0) ** 2)
+    >>> y[30] += 500.0
+    >>> ds = xr.Dataset({"intensity": ("wavelength", y, {"units": "counts"}),
+    ...                  "noise_gain": ((), 1.0, {"units": "counts"})},
+    ...                 {"wavelength": ("wavelength", wavelength, {"units": "nm"})})
+    >>> clean = despike(ds)
+    >>> clean.spike_mask.attrs["count"], clean.wavelength[clean.spike_mask == 1].values.tolist()
+    (1, [630.0])
+    """
+    action = "despike"
+    ds, spectral = enter(ds, action)
+    if not threshold > 0:
+        raise DataError(action, f"'threshold' is {threshold!r}, not a positive number of σ")
+    da = ds[names.INTENSITY]
+    if dims is None:
+        asked: list[str] = [d for d in NEIGHBOUR_DIMS if d in da.dims]
+    else:
+        missing = [d for d in dims if d not in da.dims]
+        if missing:
+            found = ", ".join(map(str, da.dims))
+            raise DataError(action, f"the data has dims {found}, not {', '.join(missing)}")
+        asked = [d for d in dims if d != spectral]
+    da = da.transpose(..., spectral)
+    axes = [da.dims.index(d) for d in asked if da.sizes[d] > 1]
+    steady = da.dims.index(names.TIME) if names.TIME in asked else None
+    y = da.values.astype(np.float64)
+    terms = noise_terms(ds)
+    noise = None
+    if terms is not None:
+        noise = tuple(np.broadcast_to(t.values, y.shape[-1:]) for t in terms)
+    mask, expected = _find(_fill_gaps(y), axes, steady, threshold, noise)
+    mask &= np.isfinite(y)
+    return _result(ds, da, mask, expected, threshold, fill)
+
+
+def _result(
+    ds: xr.Dataset,
+    da: xr.DataArray,
+    mask: Bools,
+    expected: Floats,
+    threshold: float,
+    fill: str,
+) -> xr.Dataset:
+    """Dataset with the spikes replaced and counted; a mask from before is kept."""
+    new = np.where(mask, expected if fill == "neighbours" else np.nan, da.values)
+    flags = xr.DataArray(mask.astype(np.int8), dims=da.dims)
+    if MASK in ds:
+        flags = (flags | ds[MASK].astype(np.int8)).transpose(*da.dims).astype(np.int8)
+    flags.attrs = {
+        **names.attrs(MASK),
+        "flag_values": np.array([0, 1], dtype=np.int8),
+        "flag_meanings": "kept spike",
+        "count": int(flags.sum()),
+    }
+    step = f"despike(threshold={threshold:g}): {int(mask.sum())} values masked"
+    intensity = da.copy(deep=False, data=new.astype(da.dtype))
+    return attach_intensity(ds.assign({MASK: flags}), intensity, step)
+
+
+def _find(
+    y: Floats,
+    axes: Sequence[int],
+    steady: int | None,
+    threshold: float,
+    noise: tuple[Floats, ...] | None,
+) -> tuple[Bools, Floats]:
+    """Mask of spikes and the values that the neighbours let expect; y (…, λ) without gaps."""
+    among: list[int | None] = list(axes) or [None]
+    least = np.full(y.shape, np.inf)  # significance against the least surprised neighbours
+    excess = np.zeros_like(y)
+    for axis in among:
+        this, scatter = _excess(y, axis)
+        z = this / _sigma(y - this, scatter, _count(y, axis), noise)
+        nearer = z < least
+        least = np.where(nearer, z, least)
+        excess = np.where(nearer, this, excess)
+    where = np.nonzero(least > threshold)
+    for axis in among:
+        sigma = excess[where] / least[where]
+        where = _keep(where, _is_sharp(y, where, axis, sigma))
+    if steady is not None and steady in axes and y.shape[steady] >= _MANY_TIMES:
+        where = _keep(where, excess[where] > threshold * _scatter_in_time(excess, where, steady))
+    mask = np.zeros(y.shape, dtype=bool)
+    mask[where] = True
+    for _ in range(2):
+        beside = np.zeros_like(mask)
+        beside[..., 1:] |= mask[..., :-1]
+        beside[..., :-1] |= mask[..., 1:]
+        mask |= beside & (least > _SHOULDER)
+    return mask, y - excess
+
+
+def _keep(where: Index, good: Bools) -> Index:
+    return tuple(w[good] for w in where)
+
+
+def _fill_gaps(y: Floats) -> Floats:
+    """Bridge NaN within spectra by straight lines; spectra without any number stay NaN."""
+    good = np.isfinite(y)
+    if good.all():
+        return y
+    out = np.where(good, y, np.nan)
+    channel = np.arange(y.shape[-1])
+    partial = good.any(axis=-1) & ~good.all(axis=-1)
+    for row in zip(*np.nonzero(partial), strict=True):
+        ok = good[row]
+        out[row] = np.interp(channel, channel[ok], y[row][ok])
+    return out
+
+
+def _count(y: Floats, axis: int | None) -> int:
+    """Number of neighbouring spectra that are asked along one axis."""
+    return 0 if axis is None else min(4, y.shape[axis] - 1)
+
+
+def _neighbour_index(n: int, k: int) -> NDArray[np.intp]:
+    """Indices (n, k) of the k nearest others of each of n."""
+    distance = np.abs(np.arange(n)[:, None] - np.arange(max(n, 1)))
+    if n <= 2 * k + 1:
+        return np.asarray(np.argsort(distance, axis=1, kind="stable")[:, 1 : k + 1])
+    # nearest by the regular pattern, shifted inwards at both ends
+    start = np.clip(np.arange(n) - k // 2, 0, n - k - 1)
+    window = start[:, None] + np.arange(k + 1)
+    return np.asarray(window[window != np.arange(n)[:, None]].reshape(n, k))
+
+
+def _small_median(values: Floats) -> Floats:
+    """Median over axis 0 of one to four values; where a spectrum is missing, of the others."""
+    k = len(values)
+    if np.isnan(values).any():
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            return np.asarray(np.nanmedian(values, axis=0))
+    if k <= 2:
+        return np.asarray(values.mean(axis=0))
+    middle = values.sum(axis=0) - values.max(axis=0) - values.min(axis=0)
+    return np.asarray(middle / (k - 2))
+
+
+def _excess(y: Floats, axis: int | None) -> tuple[Floats, _Scatter]:
+    """What stands above the neighbours and above the running median of what stands above them."""
+    out = np.empty_like(y)
+    scatter = _Scatter(y.size, y.shape[-1])
+    if axis is None:
+        width = _WIDTH_ALONE
+        moved, target = np.atleast_2d(y), np.atleast_2d(out)
+        index = np.empty((len(moved), 0), dtype=np.intp)
+    else:
+        width = _WIDTH
+        moved, target = np.moveaxis(y, axis, 0), np.moveaxis(out, axis, 0)
+        index = _neighbour_index(y.shape[axis], _count(y, axis))
+    step = max(1, _BLOCK // max(1, moved[0].size))
+    for start in range(0, len(moved), step):
+        rows = slice(start, start + step)
+        d = moved[rows]
+        if axis is not None:
+            d = d - _small_median(np.stack([moved[i] for i in index[rows].T]))
+        target[rows] = d - _running_median(d, width)
+        scatter.look(moved[rows] - target[rows], d)
+    return out, scatter
+
+
+# Comparator networks that leave the median in the middle place.
+_NETWORKS: Final = {
+    2: ((0, 1), (3, 4), (0, 3), (1, 4), (1, 2), (2, 3), (1, 2)),
+    3: ((0, 5), (0, 3), (1, 6), (2, 4), (0, 1), (3, 5), (2, 6), (2, 3), (3, 6), (4, 5), (1, 4),
+        (1, 3), (3, 4)),
+}  # fmt: skip
+
+
+def _running_median(d: Floats, width: int) -> Floats:
+    """Median over 2·width + 1 channels of the last axis, mirrored at the ends."""
+    pad = [(0, 0)] * (d.ndim - 1) + [(width, width)]
+    padded = np.pad(d, pad, mode="reflect")
+    n = d.shape[-1]
+    p = [padded[..., i : i + n] for i in range(2 * width + 1)]
+    for a, b in _NETWORKS[width]:
+        p[a], p[b] = np.minimum(p[a], p[b]), np.maximum(p[a], p[b])
+    return np.asarray(p[width])
+
+
+class _Scatter:
+    """Robust noise of the data themselves, as a smooth function of the expected intensity.
+
+    A value is compared with the mean of the channels beside it, whose slope cancels; the
+    difference from a running median will not do, it is exactly zero for every value that is the
+    median, and on a slope that is most of them.
+    """
+
+    def __init__(self, size: int, channels: int) -> None:
+        step = max(1, size // _SAMPLE)
+        while step > 1 and math.gcd(step, channels) > 1:
+            step += 1  # a stride that shares no factor with the axis visits every channel
+        self._step = step
+        self._seen: list[tuple[Floats, Floats]] = []
+
+    def look(self, expected: Floats, d: Floats) -> None:
+        """Take a sample of one block."""
+        if d.shape[-1] < 3:
+            return
+        wiggle = np.abs(d[..., 1:-1] - 0.5 * (d[..., :-2] + d[..., 2:]))
+        e, w = expected[..., 1:-1].ravel()[:: self._step], wiggle.ravel()[:: self._step]
+        good = np.isfinite(w)
+        self._seen.append((e[good], w[good]))
+
+    def at(self, expected: Floats) -> Floats:
+        """σ [counts] at expected intensities; infinite where nothing was seen."""
+        if sum(e.size for e, _ in self._seen) == 0:
+            return np.full(expected.shape, np.inf)
+        e, w = (np.concatenate(part) for part in zip(*self._seen, strict=True))
+        order = np.argsort(e, kind="stable")
+        groups = np.array_split(order, min(max(1, e.size // 100), 20))
+        centre = np.array([np.median(e[g]) for g in groups])
+        sigma = _PER_MAD / np.sqrt(1.5) * np.array([np.median(w[g]) for g in groups])
+        tiny = 1e-9 * float(np.max(np.abs(e))) + 1e-300
+        return np.asarray(np.interp(expected, centre, np.maximum(sigma, tiny)))
+
+
+def _sigma(
+    expected: Floats, scatter: _Scatter, neighbours: int, noise: tuple[Floats, ...] | None
+) -> Floats:
+    """σ of the excess: by the noise model, and not less than the scatter at like intensities."""
+    seen = scatter.at(expected)
+    if noise is None:
+        return seen
+    gain, floor = noise
+    # Half an electron more keeps single photons in the dark from being spikes.
+    model = gain * np.maximum(expected, 0.0) + floor + 0.5 * gain**2
+    return np.asarray(np.maximum(np.sqrt(model * (1.0 + _MEDIAN_VARIANCE[neighbours])), seen))
+
+
+def _is_sharp(y: Floats, where: Index, axis: int | None, sigma: Floats) -> Bools:
+    """True where the excess is not the crest of something broader."""
+    out = np.empty(where[0].size, dtype=bool)
+    for start in range(0, out.size, 20_000):
+        part = slice(start, start + 20_000)
+        out[part] = _is_sharp_block(y, tuple(w[part] for w in where), axis, sigma[part])
+    return out
+
+
+def _is_sharp_block(y: Floats, where: Index, axis: int | None, sigma: Floats) -> Bools:
+    width = _WIDTH_ALONE if axis is None else _WIDTH
+    n = y.shape[-1]
+    offset = np.arange(-_RING, _RING + 1)
+    channel = where[-1][:, None] + offset
+    period = max(2 * (n - 1), 1)
+    channel = np.abs((channel + (n - 1)) % period - (n - 1)) if n > 1 else np.zeros_like(channel)
+    rows = [w[:, None] for w in where[:-1]]
+    window = y[(*rows, channel)]
+    if axis is not None:
+        index = _neighbour_index(y.shape[axis], _count(y, axis))
+        others = []
+        for i in index.T:
+            shifted = list(rows)
+            shifted[axis] = i[rows[axis]]
+            others.append(y[(*shifted, channel)])
+        window = window - _small_median(np.stack(others))
+    level = np.median(window[:, _RING - width : _RING + width + 1], axis=1)
+    ring = np.median(window[:, np.abs(offset) > width], axis=1)
+    crest = np.abs(level - ring)
+    if axis is not None:  # steady lines are gone: what noise adds to the crest may be taken off
+        crest = np.maximum(crest - 0.5 * sigma, 0.0)
+    return np.asarray(window[:, _RING] - level > _SHARPNESS * crest)
+
+
+def _scatter_in_time(excess: Floats, where: Index, axis: int) -> Floats:
+    """Robust scatter over time of the excess, at each candidate."""
+    moved = np.moveaxis(excess, axis, -1)
+    rows = tuple(w for i, w in enumerate(where) if i != axis)
+    unique, inverse = np.unique(np.stack(rows), axis=1, return_inverse=True)
+    scatter = np.empty(unique.shape[1])
+    for start in range(0, scatter.size, 2_000):
+        part = slice(start, start + 2_000)
+        scatter[part] = _PER_MAD * np.median(np.abs(moved[tuple(unique[:, part])]), axis=-1)
+    return np.asarray(scatter[np.ravel(inverse)])
