@@ -86,7 +86,10 @@ def read_zarr(
     import zarr  # noqa: F401  (its absence becomes a MissingExtraError)
 
     path = Path(path)
-    ds = xr.open_dataset(path, engine="zarr", decode_timedelta=False, chunks=chunks)
+    # On a local disk, listing the store is as quick as consolidated metadata, which may be absent.
+    ds = xr.open_dataset(
+        path, engine="zarr", decode_timedelta=False, chunks=chunks, consolidated=False
+    )
     return _with_units(path, ds if chunks is not None else ds.load(), units)
 
 
