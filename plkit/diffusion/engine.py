@@ -204,10 +204,9 @@ def solve(
     floor = 1e-26 * sum(float((w * v) @ (w * v)) for v, w in zip(values, weights, strict=True))
     converged = False
     for _ in range(_MAX_ITERATIONS):
-        scale = np.maximum(np.diag(state.normal), 1e-300)
-        full = np.linalg.solve(state.normal + damping * np.diag(scale), state.gradient)
-        step = _shortened(theta, np.asarray(full, dtype=np.float64), bounds)
-        expected = float(step @ state.gradient)
+        full = _step(theta, state, damping, bounds)
+        step = _shortened(theta, full, bounds)
+        expected = float(full @ state.gradient)
         trial = np.clip(theta + step, *bounds)
         new = _state(evaluate, values, weights, trial)
         if new.chisqr <= state.chisqr:
@@ -227,12 +226,29 @@ def solve(
     )  # fmt: skip
 
 
+def _step(theta: Array, state: _State, damping: float, bounds: tuple[Array, Array]) -> Array:
+    """Damped Gauss–Newton step of the parameters that are not held by a bound."""
+    held = (theta <= bounds[0]) & (state.gradient < 0)
+    held |= (theta >= bounds[1]) & (state.gradient > 0)
+    free = np.flatnonzero(~held)
+    normal = state.normal[np.ix_(free, free)]
+    normal = normal + damping * np.diag(np.maximum(np.diag(normal), 1e-300))
+    step = np.zeros(theta.size)
+    if free.size:
+        step[free] = np.linalg.solve(normal, state.gradient[free])
+    return step
+
+
 def _shortened(theta: Array, step: Array, bounds: tuple[Array, Array]) -> Array:
-    """Return the step, as a whole, so short that it stays within 99 % of the way to the bounds."""
+    """Return the step, as a whole, so short that the first parameter to meet a bound stops at it."""
     room = np.where(step > 0, bounds[1] - theta, bounds[0] - theta)
-    moves = step != 0
-    part = 0.99 * room[moves] / step[moves]
-    return step * min(1.0, float(part.min())) if part.size else step
+    moves = np.abs(step) > np.abs(room)
+    if not moves.any():
+        return step
+    part = float(np.min(room[moves] / step[moves]))
+    short = step * part
+    nearest = moves & (np.abs(room - short) <= 1e-12 * np.abs(room))  # on its bound, exactly
+    return np.where(nearest, room, short)
 
 
 @dataclass(frozen=True, slots=True)

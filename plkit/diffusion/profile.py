@@ -17,7 +17,7 @@ from plkit.names import COVARIANCE, FIT_STATUS, PARAM_I, PARAM_J, X, Y
 from plkit.physics.fick import UM2_PER_M2, diffusion_from_sigma
 from plkit.schema import add_history, require_dims, require_unit
 
-__all__ = ["Geometry", "axis_of", "fit_fick_profile", "status_flags"]
+__all__ = ["Geometry", "axis_of", "fit_fick_profile", "pixel_sigma", "status_flags"]
 
 Array = NDArray[np.float64]
 
@@ -55,8 +55,9 @@ def fit_fick_profile(
     time_s : DataArray or array_like, optional
         Diffusion time [s], such as a lifetime, instead of ``rate``.
     geometry : {"map", "cut", "radial"}, optional
-        Fit every pixel of the map; or the mean over the rows within one σ of the centre, against x;
-        or the azimuthal mean about the fitted centre, in rings of one pixel.
+        Fit every pixel of the map; or the mean over the rows within one σ of the centre, against x
+        (its amplitude is that of the mean); or the azimuthal mean about the fitted centre, in rings
+        of one pixel.
     initial_sigma_um : float, optional
         Standard deviation σ0 of the profile at t = 0; half the 1/e² radius w0 of a laser spot [um].
     centre_um : tuple of float, optional
@@ -123,7 +124,7 @@ def fit_fick_profile(
     if fraction.size == 0:
         raise DataError(_ACTION, f"the fraction has shape {fraction.shape}: no values")
     fraction = fraction.transpose(..., *dims).astype(float)
-    sigma = _pixel_sigma(stderr, fraction)
+    sigma = pixel_sigma(stderr, fraction, _ACTION)
     if not (np.isfinite(initial_sigma_um) and initial_sigma_um >= 0):
         raise DataError(_ACTION, f"'initial_sigma_um' is {initial_sigma_um}, not zero or positive")
     y = axis_of(fraction, Y, _ACTION) if Y in dims else None
@@ -159,18 +160,36 @@ def _from_dataset(
     return ds["fraction"], ds.get("fraction_stderr") if stderr is None else stderr
 
 
-def _pixel_sigma(stderr: xr.DataArray | ArrayLike | None, fraction: xr.DataArray) -> Array:
+def pixel_sigma(
+    stderr: xr.DataArray | ArrayLike | None, fraction: xr.DataArray, action: str
+) -> Array:
+    """σ of every pixel, one where none is given.
+
+    Parameters
+    ----------
+    stderr : DataArray, array_like or None
+        As a user gave it [1].
+    fraction : DataArray
+        The data.
+    action : str
+        The words after "Cannot" for errors.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of the shape of ``fraction``.
+    """
     if stderr is None:
         return np.ones(fraction.shape)
     if isinstance(stderr, xr.DataArray):
-        stderr = require_unit(stderr, "fraction", _ACTION)
+        stderr = require_unit(stderr, "fraction", action)
         extra = [str(d) for d in stderr.dims if d not in fraction.dims]
         if extra:
-            raise DataError(_ACTION, f"'stderr' has dims {', '.join(extra)} beyond the fraction's")
+            raise DataError(action, f"'stderr' has dims {', '.join(extra)} beyond the fraction's")
         stderr = stderr.broadcast_like(fraction).transpose(*fraction.dims).values
     sigma = np.asarray(stderr, dtype=float)
     if sigma.shape not in ((), fraction.shape):
-        raise DataError(_ACTION, f"'stderr' has shape {sigma.shape}, not {fraction.shape}")
+        raise DataError(action, f"'stderr' has shape {sigma.shape}, not {fraction.shape}")
     return np.array(np.broadcast_to(sigma, fraction.shape))
 
 

@@ -64,8 +64,8 @@ def fit_one(values: Array, sigma: Array, request: Request) -> Profile:
     theta, gain = best_on_grid(values, weights, x, y, request.centre)
     if y is not None and request.geometry == "cut":
         rows = np.abs(y.middles - theta[1]) <= max(theta[-1], 0.5 * y.pixel)
-        mean, w2 = _weighted_mean(values[rows], weights[rows] ** 2)
-        cut = fit_one(mean[None, :], _sigma_from(w2)[None, :], replace(request, y=None))
+        mean, mean_sigma = _strip(values[rows], weights[rows])
+        cut = fit_one(mean[None, :], mean_sigma[None, :], replace(request, y=None))
         if cut.status < 3:
             cut.values[1] = theta[1]  # the row of the grid; a cut cannot tell it better
         return cut
@@ -80,14 +80,18 @@ def fit_one(values: Array, sigma: Array, request: Request) -> Profile:
     return _finish(solution, request, good, tested, scale)
 
 
-def _weighted_mean(values: Array, w2: Array) -> tuple[Array, Array]:
-    total = w2.sum(axis=0)
-    return (values * w2).sum(axis=0) / np.where(total > 0, total, 1.0), total
+def _strip(values: Array, weights: Array) -> tuple[Array, Array]:
+    """Plain mean of the rows and its σ: with weights that change along x it would not be Gaussian.
 
-
-def _sigma_from(w2: Array) -> Array:
-    with np.errstate(divide="ignore"):
-        return np.asarray(1.0 / np.sqrt(w2))
+    For the same reason a column in which a pixel is missing is left out, after rows that are mostly
+    missing.
+    """
+    rows = (weights > 0).mean(axis=1) > 0.5
+    values, weights = values[rows], weights[rows]
+    whole = np.all(weights > 0, axis=0) & bool(rows.any())
+    var = np.sum(1.0 / np.where(weights > 0, weights, 1.0) ** 2, axis=0)
+    n = max(values.shape[0], 1)
+    return np.where(whole, values.sum(axis=0) / n, np.nan), np.sqrt(var) / n
 
 
 def _bounds(request: Request, n_centre: int) -> tuple[Array, Array]:
