@@ -13,7 +13,9 @@ from plkit.plot.interactive import hv_arrhenius, hv_kinetics, hv_map, hv_spectra
 from plkit.plot.kinetics import plot_conversion, plot_kinetics
 from plkit.plot.maps import plot_composition, plot_map
 from plkit.plot.output import save_figure
+from plkit.plot.profile import plot_profile
 from plkit.plot.spectra import plot_spectra, plot_spectral_movie
+from plkit.plot.temperature import plot_temperature
 
 __all__ = [
     "hv_arrhenius",
@@ -26,7 +28,9 @@ __all__ = [
     "plot_diffusion",
     "plot_kinetics",
     "plot_map",
+    "plot_profile",
     "plot_spectra",
     "plot_spectral_movie",
+    "plot_temperature",
     "save_figure",
 ]
