@@ -2,5 +2,17 @@
 
 from plkit.sim.heating import simulate_heating
 from plkit.sim.laser_film import GLASS, Film, LaserSpot, Layer, absorptance_from_nk
+from plkit.sim.measurement import Detector, simulate_measurement
+from plkit.sim.study import simulate_study
 
-__all__ = ["GLASS", "Film", "LaserSpot", "Layer", "absorptance_from_nk", "simulate_heating"]
+__all__ = [
+    "GLASS",
+    "Detector",
+    "Film",
+    "LaserSpot",
+    "Layer",
+    "absorptance_from_nk",
+    "simulate_heating",
+    "simulate_measurement",
+    "simulate_study",
+]
