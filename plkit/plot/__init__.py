@@ -16,6 +16,7 @@ from plkit.plot.output import save_figure
 from plkit.plot.profile import plot_profile
 from plkit.plot.spectra import plot_spectra, plot_spectral_movie
 from plkit.plot.temperature import plot_temperature
+from plkit.plot.unmixing import plot_unmixing
 
 __all__ = [
     "hv_arrhenius",
@@ -32,5 +33,6 @@ __all__ = [
     "plot_spectra",
     "plot_spectral_movie",
     "plot_temperature",
+    "plot_unmixing",
     "save_figure",
 ]

@@ -227,7 +227,8 @@ def label(name: str) -> str:
     >>> label("diffusion_coefficient")
     'Diffusion coefficient $D$ (m²/s)'
     """
-    return _joined(names.attrs(name)["long_name"], _math(names.symbol(name)), names.unit(name))
+    long_name, symbol = names.attrs(name)["long_name"], names.symbol(name)
+    return _joined(long_name, "" if symbol == long_name else _math(symbol), names.unit(name))
 
 
 def text_label(name: str) -> str:

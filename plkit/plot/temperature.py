@@ -69,8 +69,11 @@ def plot_temperature(heat: xr.Dataset, *, ax: Axes | None = None) -> Figure:
         else:
             _draw_field(one, ax, heat)
         return one  # type: ignore[return-value]
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
     figure = new_figure("double", 0.38)
     left, right = figure.subplots(1, 2, width_ratios=(1.15, 1.0))
+    figure.set_layout_engine(ConstrainedLayoutEngine(wspace=0.05))
     new_axes(left)
     new_axes(right)
     _draw_field(figure, left, heat)
@@ -80,6 +83,8 @@ def plot_temperature(heat: xr.Dataset, *, ax: Axes | None = None) -> Figure:
 
 def _draw_field(figure: Any, ax: Any, heat: xr.Dataset) -> None:
     """Contours of the rise per power over radius (mirrored) and depth."""
+    from scipy.interpolate import pchip_interpolate
+
     rise = heat["rise_per_power"]
     rise = rise.isel({TIME: -1}) if TIME in rise.dims else rise
     rise = rise.transpose(Z, R)
@@ -88,11 +93,11 @@ def _draw_field(figure: Any, ax: Any, heat: xr.Dataset) -> None:
         raise DataError(_ACTION, "the field has one radius or one depth, not at least two of each")
     mirrored = np.concatenate([-r[:0:-1], r])
     values = np.concatenate([rise.values[:, :0:-1], rise.values], axis=1)
-    # Linear between the computed depths, which are dense near the film and sparse below.
+    # For the eye: monotone between the computed depths, dense at the film and sparse below.
     depth = np.linspace(z.min(), z.max(), 300)
-    fine = np.stack([np.interp(depth, z, column) for column in values.T], axis=1)
+    fine = pchip_interpolate(z, values, depth, axis=0)
     image = ax.pcolormesh(
-        mirrored, depth, fine, cmap=colour_map("inferno"), shading="nearest", rasterized=True,
+        mirrored, depth, fine, cmap=colour_map(), shading="nearest", rasterized=True,
         vmin=0.0,
     )  # fmt: skip
     peak = float(fine.max())
@@ -101,7 +106,13 @@ def _draw_field(figure: Any, ax: Any, heat: xr.Dataset) -> None:
         colors="white", linewidths=0.6,
     )  # fmt: skip
     ax.clabel(lines, fmt=lambda v: f"{100 * v / peak:.0f} %", fontsize=6.5)
-    ax.invert_yaxis()
+    # Beyond the 10 % contour there is little to see.
+    warm = fine >= 0.1 * peak
+    reach_r = min(r.max(), 1.6 * float(mirrored[warm.any(axis=0)].max()))
+    reach_z = min(z.max(), 1.3 * float(depth[warm.any(axis=1)].max()))
+    if reach_r > 0 and reach_z > 0:
+        ax.set_xlim(-reach_r, reach_r)
+        ax.set_ylim(reach_z, 0.0)
     ax.set_xlabel(label(R))
     ax.set_ylabel(label(Z))
     add_colour_bar(figure, image, ax, label("rise_per_power"))
