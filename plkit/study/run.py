@@ -23,7 +23,17 @@ import xarray as xr
 import plkit
 from plkit import names, spectra
 from plkit.errors import DataError, FileFormatError, PlkitWarning, RecipeError
-from plkit.names import INTENSITY, POWER, SPECTRAL_DIMS, TIME, WAVELENGTH, X, Y
+from plkit.names import (
+    INTENSITY,
+    NOISE_FLOOR,
+    NOISE_GAIN,
+    POWER,
+    SPECTRAL_DIMS,
+    TIME,
+    WAVELENGTH,
+    X,
+    Y,
+)
 from plkit.physics.heat import heat_fraction
 from plkit.study.recipe import Recipe, load_recipe
 
@@ -532,6 +542,11 @@ def _raw_summary(ds: xr.Dataset) -> xr.Dataset:
         },
         attrs={k: v for k, v in ds.attrs.items() if k in ("history", "origin", "instrument")},
     )
+    # One frame as it was measured, with its noise model: to show what was unmixed.
+    out["last_frame"] = da.isel(time=-1).assign_attrs(unit)
+    for noise in (NOISE_GAIN, NOISE_FLOOR):
+        if noise in ds:
+            out[noise] = ds[noise]
     if "spike_mask" in ds:
         out["n_spikes"] = ds["spike_mask"].sum().astype(np.int64)
     return out
@@ -543,7 +558,7 @@ def _raw_summary(ds: xr.Dataset) -> xr.Dataset:
 def _publish(recipe: Recipe, target: Path, result: StudyResult, progress: bool) -> xr.DataTree:
     """Write everything into a folder beside the target, then put it in the target's place."""
     from plkit.study.figures import write_figures
-    from plkit.study.provenance import provenance
+    from plkit.study.provenance import provenance, provenance_id, provenance_json
     from plkit.study.report import write_report
     from plkit.study.summary import summarise
 
@@ -552,11 +567,12 @@ def _publish(recipe: Recipe, target: Path, result: StudyResult, progress: bool) 
     tree = xr.DataTree.from_dict(
         {f"/{name}/{group}": ds for name, r in results.items() for group, ds in r.groups.items()}
     )
+    record = provenance(recipe)
     tree.attrs.update(
         title=recipe.study.title,
         plkit_version=plkit.__version__,
         summary=json.dumps(summary, ensure_ascii=False),
-        provenance=json.dumps(provenance(recipe), ensure_ascii=False),
+        provenance=provenance_json(record),
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
@@ -565,7 +581,9 @@ def _publish(recipe: Recipe, target: Path, result: StudyResult, progress: bool) 
         _write_tree(tree, work / "results.nc")
         text = json.dumps(summary, indent=1, ensure_ascii=False)
         (work / "summary.json").write_text(text + "\n", encoding="utf-8")
-        figures = write_figures(tree, work / "figures", progress=progress)
+        figures = write_figures(
+            tree, work / "figures", identifier=provenance_id(record), progress=progress
+        )
         write_report(tree, summary, figures, work / "report.html")
         _swap(work, target)
     finally:
