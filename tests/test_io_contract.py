@@ -33,19 +33,34 @@ NK = "DATA:\n  - type: tabulated nk\n    data: |\n        0.4 2.1 0.3\n        0
 
 def spectrum() -> xr.Dataset:
     return xr.Dataset(
-        {names.INTENSITY: (names.WAVELENGTH, np.array([3, 7, 5], np.uint16), names.attrs(names.INTENSITY))},
-        {names.WAVELENGTH: (names.WAVELENGTH, [500.0, 501.0, 503.0], names.attrs(names.WAVELENGTH))},
+        {
+            names.INTENSITY: (
+                names.WAVELENGTH,
+                np.array([3, 7, 5], np.uint16),
+                names.attrs(names.INTENSITY),
+            )
+        },
+        {
+            names.WAVELENGTH: (
+                names.WAVELENGTH,
+                [500.0, 501.0, 503.0],
+                names.attrs(names.WAVELENGTH),
+            )
+        },
     )
 
 
-def make_spe(frames: np.ndarray, stamps_us: list[tuple[int, int]] | None, exposure_ms: float = 500.0) -> bytes:
+def make_spe(
+    frames: np.ndarray, stamps_us: list[tuple[int, int]] | None, exposure_ms: float = 500.0
+) -> bytes:
     """A LightField file of version 3, laid out as its specification says."""
     n, height, width = frames.shape
     kind = {"<u2": "MonochromeUnsigned16", "<f4": "MonochromeFloating32"}[frames.dtype.str]
     size = height * width * frames.dtype.itemsize
     stride = size + (16 if stamps_us else 0)
     body = b"".join(
-        frame.tobytes() + (struct.pack("<qq", *stamps_us[i]) if stamps_us else b"") for i, frame in enumerate(frames)
+        frame.tobytes() + (struct.pack("<qq", *stamps_us[i]) if stamps_us else b"")
+        for i, frame in enumerate(frames)
     )
     meta = (
         '<MetaFormat><MetaBlock><TimeStamp event="ExposureStarted" type="Int64" bitDepth="64" resolution="1000000"/>'
@@ -73,7 +88,9 @@ def _folder(tmp: Path) -> Path:
     path.mkdir()
     for x in range(2):
         for y in range(3):
-            (path / f"spot_x{x}_y{y}.txt").write_text(f"Wavelength (nm),Intensity (counts)\n500,{x}\n501,{10 * y}\n")
+            (path / f"spot_x{x}_y{y}.txt").write_text(
+                f"Wavelength (nm),Intensity (counts)\n500,{x}\n501,{10 * y}\n"
+            )
     return path
 
 
@@ -90,7 +107,9 @@ def _saved(tmp: Path, name: str) -> Path:
 def _spe(tmp: Path) -> Path:
     path = tmp / "series.spe"
     frames = np.arange(12, dtype="<u2").reshape(3, 1, 4)
-    path.write_bytes(make_spe(frames, [(0, 500_000), (1_000_000, 1_500_000), (3_000_000, 3_500_000)]))
+    path.write_bytes(
+        make_spe(frames, [(0, 500_000), (1_000_000, 1_500_000), (3_000_000, 3_500_000)])
+    )
     return path
 
 
@@ -98,7 +117,9 @@ def _spe(tmp: Path) -> Path:
 EXAMPLES: dict[str, Callable[[Path], Path] | str] = {
     "netcdf": lambda tmp: _saved(tmp, "a.nc"),
     "zarr": lambda tmp: _saved(tmp, "a.zarr"),
-    "table": lambda tmp: _text(tmp, "a.csv", "Wavelength (nm);Intensity (counts)\n501,5;7\n500,5;3\n"),
+    "table": lambda tmp: _text(
+        tmp, "a.csv", "Wavelength (nm);Intensity (counts)\n501,5;7\n500,5;3\n"
+    ),
     "folder": _folder,
     "luqy": lambda tmp: _text(tmp, "a.abspl.txt", LUQY),
     "lightfield_csv": lambda tmp: _text(tmp, "long.csv", LONG),
@@ -141,7 +162,9 @@ def read_quietly(reader: Reader, path: Path) -> xr.Dataset:
 
 
 @each_reader
-def test_reader_keeps_the_contract(reader: Reader, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_reader_keeps_the_contract(
+    reader: Reader, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     path = example(reader, tmp_path, request)
     ds = read_quietly(reader, path)
     variable = measured_variable(ds)
@@ -175,7 +198,9 @@ def test_reader_keeps_the_contract(reader: Reader, tmp_path: Path, request: pyte
 
 
 @each_reader
-def test_reader_is_found_by_content(reader: Reader, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_reader_is_found_by_content(
+    reader: Reader, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     path = example(reader, tmp_path, request)
     assert detect(path).name == reader.name
     renamed = tmp_path / "renamed.bin"
@@ -186,7 +211,9 @@ def test_reader_is_found_by_content(reader: Reader, tmp_path: Path, request: pyt
     assert detect(renamed).name == reader.name
 
 
-@pytest.mark.parametrize("reader", [r for r in readers() if r.name not in ("zarr", "folder")], ids=lambda r: r.name)
+@pytest.mark.parametrize(
+    "reader", [r for r in readers() if r.name not in ("zarr", "folder")], ids=lambda r: r.name
+)
 def test_reader_takes_any_prefix_of_a_file_or_says_why_not(
     reader: Reader, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -195,14 +222,17 @@ def test_reader_takes_any_prefix_of_a_file_or_says_why_not(
     cut = tmp_path / f"cut{''.join(path.suffixes[-2:])}"
     for fraction in (0.001, 0.01, 0.1, 0.5, 0.9, 0.999):
         cut.write_bytes(whole[: max(int(fraction * len(whole)), 1)])
+        refusal: PlkitError | None = None
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
                 ds = plkit.read(cut)
             except PlkitError as exc:
-                assert str(exc).startswith("Cannot read 'cut.")
-                assert "\n" not in str(exc)
-                continue
+                refusal = exc
+        if refusal is not None:
+            assert str(refusal).startswith("Cannot read 'cut.")
+            assert "\n" not in str(refusal)
+            continue
         assert {w.category for w in caught} <= {PlkitWarning}
         variable = measured_variable(ds)
         assert variable is not None
@@ -210,13 +240,17 @@ def test_reader_takes_any_prefix_of_a_file_or_says_why_not(
 
 
 @each_reader
-def test_reader_refuses_an_unknown_option(reader: Reader, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_reader_refuses_an_unknown_option(
+    reader: Reader, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     path = example(reader, tmp_path, request)
     if reader.name == "folder":
-        with pytest.raises(DataError, match="'table' takes .*, not 'wavelenght_unit'"):
+        with pytest.raises(DataError, match=r"'table' takes .*, not 'wavelenght_unit'"):
             plkit.read(path, **OPTIONS["folder"], wavelenght_unit="nm")
         return
-    with pytest.raises(DataError, match=f"the reader '{reader.name}' takes .*, not 'wavelenght_unit'"):
+    with pytest.raises(
+        DataError, match=f"the reader '{reader.name}' takes .*, not 'wavelenght_unit'"
+    ):
         plkit.read(path, wavelenght_unit="nm")
 
 
@@ -224,7 +258,9 @@ def test_reader_refuses_an_unknown_option(reader: Reader, tmp_path: Path, reques
 def test_reader_refuses_an_empty_file(reader: Reader, tmp_path: Path) -> None:
     empty = tmp_path / f"empty{reader.suffixes[0] if reader.suffixes else '.csv'}"
     empty.write_bytes(b"")
-    with pytest.raises(FileFormatError, match=r"Cannot read 'empty.*' because the file is empty \(0 bytes\)\."):
+    with pytest.raises(
+        FileFormatError, match=r"Cannot read 'empty.*' because the file is empty \(0 bytes\)\."
+    ):
         plkit.read(empty)
 
 
@@ -263,7 +299,9 @@ def test_xarray_engine_reads_plkit_formats_and_leaves_netcdf_alone(tmp_path: Pat
         assert "reader" not in plain.attrs
 
 
-def test_missing_extra_names_the_command_that_installs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_extra_names_the_command_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import importlib
     import sys
 
@@ -276,7 +314,9 @@ def test_missing_extra_names_the_command_that_installs_it(tmp_path: Path, monkey
     monkeypatch.setitem(sys.modules, "rsciio", None)
     monkeypatch.setitem(sys.modules, "rsciio.renishaw", None)
     importlib.invalidate_caches()
-    with pytest.raises(MissingExtraError, match=r'Renishaw WiRE needs .* Install it: pip install "plkit\[io\]"'):
+    with pytest.raises(
+        MissingExtraError, match=r'Renishaw WiRE needs .* Install it: pip install "plkit\[io\]"'
+    ):
         plkit.read(path)
 
     store = plkit.write(spectrum(), tmp_path / "a.zarr")

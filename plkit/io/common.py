@@ -215,7 +215,8 @@ def finish(
         )
     ds = ds.assign_attrs(_provenance(ds.attrs, path, reader, hash_source))
     if variable is not None:
-        ds = schema.conform(ds, variable)
+        for name in [str(n) for n in ds.data_vars if n in names.TABLE]:
+            ds = schema.conform(ds, name)
         _refuse_faults(ds, variable, path)
     for name in ds.variables:
         base = str(name).removesuffix("_stderr")

@@ -197,17 +197,18 @@ def _parse_strictly(
     kept: list[str] = []
     footer: tuple[int, str] | None = None
     short: int | None = None
-    empty = 0
+    ended, empty = False, 0
     for number, line in enumerate(body, start=first):
         cells = _split(line, separator)
         if not any(cells) or line.startswith(_COMMENT):
+            ended = ended or bool(rows)
             continue
         numeric = [c == "" or _is_number(c, decimal) for c in cells]
         if not all(numeric):
-            bad = cells[numeric.index(False)]
-            if numeric[0] or (
-                len(cells) == width and any(n and c for n, c in zip(numeric, cells, strict=True))
-            ):
+            mixed = any(n and c for n, c in zip(numeric, cells, strict=True))
+            # Behind a blank line or a line of words, programs append settings that mix the two.
+            if not ended and footer is None and (numeric[0] or (mixed and len(cells) == width)):
+                bad = cells[numeric.index(False)]
                 raise file_error(path, f"line {number} holds '{bad[:40]}', not a number")
             footer = footer or (number, line.strip())
             continue
