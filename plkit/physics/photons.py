@@ -22,6 +22,7 @@ __all__ = [
     "peak_irradiance",
     "photon_energy_j",
     "refractive_index_air",
+    "relative_bandwidth",
     "vacuum_from_air",
     "wavelength_from_energy",
 ]
@@ -33,6 +34,8 @@ AIR_RANGE_NM: Final = (185.0, 30_000.0)
 """Wavelengths for which the air index is meaningful: below, the formula runs into its pole."""
 
 Floats = NDArray[np.float64]
+
+_REFERENCE_EV: Final = 2.0
 
 # Ciddor (1996), eq. 1: n - 1 = b1/(c1 - s^2) + b2/(c2 - s^2), s in 1/um.
 _B1, _C1 = 0.05792105, 238.0185
@@ -282,3 +285,33 @@ def peak_irradiance(power_uw: ArrayLike, radius_um: ArrayLike) -> Floats:
     power_w = 1e-6 * np.asarray(power_uw, dtype=np.float64)
     radius_cm = 1e-4 * np.asarray(radius_um, dtype=np.float64)
     return np.asarray(2.0 * power_w / (np.pi * radius_cm**2))
+
+
+def relative_bandwidth(wavelength_nm: ArrayLike, medium: Medium = "air") -> Floats:
+    """Width in energy of an interval of wavelength, relative to that at 2 eV.
+
+    Parameters
+    ----------
+    wavelength_nm : array_like
+        Wavelength [nm].
+    medium : {"air", "vacuum"}, optional
+        Where the wavelength was measured.
+
+    Returns
+    -------
+    numpy.ndarray
+        J = |dE/dλ|(λ) / |dE/dλ|(2 eV) [1].
+
+    Notes
+    -----
+    Counts per interval of wavelength divided by J are counts per interval of energy; both are
+    counts, and equal at 2 eV. The reference is a constant so that datasets stay comparable
+    whatever their axis was cropped to.
+
+    Examples
+    --------
+    >>> print(f"{relative_bandwidth(500.0, 'vacuum'):.4f}")
+    1.5372
+    """
+    reference = jacobian_ev_per_nm(wavelength_from_energy(_REFERENCE_EV, medium), medium)
+    return np.asarray(jacobian_ev_per_nm(wavelength_nm, medium) / reference)

@@ -5,7 +5,27 @@ transforms ``noise_gain`` and ``noise_floor`` together with ``intensity``, keeps
 variables, and adds a line to ``attrs["history"]``.
 """
 
+from plkit.spectra.axes import calibrate_wavelength, to_energy, to_wavelength
+from plkit.spectra.baseline import subtract_baseline
 from plkit.spectra.cosmic import despike
+from plkit.spectra.detector import divide_response, mask_saturation, subtract_dark
+from plkit.spectra.drift import apply_drift, estimate_drift
 from plkit.spectra.noise import estimate_noise, variance
+from plkit.spectra.select import bin_spectra, crop
 
-__all__ = ["despike", "estimate_noise", "variance"]
+__all__ = [
+    "apply_drift",
+    "bin_spectra",
+    "calibrate_wavelength",
+    "crop",
+    "despike",
+    "divide_response",
+    "estimate_drift",
+    "estimate_noise",
+    "mask_saturation",
+    "subtract_baseline",
+    "subtract_dark",
+    "to_energy",
+    "to_wavelength",
+    "variance",
+]
