@@ -61,8 +61,8 @@ class Solution:
         Height and offset of each frame.
     covariance : numpy.ndarray, shape (p + 2 n_frames,) twice
         Of the non-linear parameters, then height and offset of each frame, for weights 1/σ.
-    chisqr : float
-        Sum of squared weighted residuals.
+    chisqr, sum_of_squares : float
+        Sum of squared weighted residuals, and of the weighted data themselves.
     residuals : list of numpy.ndarray
         Weighted, per frame.
     converged : bool
@@ -75,6 +75,7 @@ class Solution:
     linear: Array
     covariance: Array
     chisqr: float
+    sum_of_squares: float
     residuals: list[Array]
     converged: bool
     at_bound: bool
@@ -201,7 +202,7 @@ def solve(
     """
     theta, damping = np.clip(start, *bounds), 1e-3
     state = _state(evaluate, values, weights, theta)
-    floor = 1e-26 * sum(float((w * v) @ (w * v)) for v, w in zip(values, weights, strict=True))
+    squares = sum(float((w * v) @ (w * v)) for v, w in zip(values, weights, strict=True))
     converged = False
     for _ in range(_MAX_ITERATIONS):
         full = _step(theta, state, damping, bounds)
@@ -214,29 +215,32 @@ def solve(
         else:
             damping *= 10.0
         # a small expected decrease proves nothing while the damping is what makes it small
-        converged = expected <= _CONVERGED * state.chisqr + floor and damping <= 1.0
+        converged = expected <= _CONVERGED * state.chisqr + 1e-26 * squares and damping <= 1.0
         if converged or damping > 1e12:
             break
     width = bounds[1] - bounds[0]
     near = np.minimum(theta - bounds[0], bounds[1] - theta) <= 1e-9 * width
     return Solution(
         theta=theta, linear=state.linear, covariance=_covariance(evaluate, weights, theta, state),
-        chisqr=state.chisqr, residuals=state.residuals, converged=converged,
+        chisqr=state.chisqr, sum_of_squares=squares, residuals=state.residuals, converged=converged,
         at_bound=bool(near.any()),
     )  # fmt: skip
 
 
 def _step(theta: Array, state: _State, damping: float, bounds: tuple[Array, Array]) -> Array:
     """Damped Gauss–Newton step of the parameters that are not held by a bound."""
-    held = (theta <= bounds[0]) & (state.gradient < 0)
-    held |= (theta >= bounds[1]) & (state.gradient > 0)
-    free = np.flatnonzero(~held)
-    normal = state.normal[np.ix_(free, free)]
-    normal = normal + damping * np.diag(np.maximum(np.diag(normal), 1e-300))
-    step = np.zeros(theta.size)
-    if free.size:
-        step[free] = np.linalg.solve(normal, state.gradient[free])
-    return step
+    held = np.zeros(theta.size, dtype=bool)
+    while True:
+        free = np.flatnonzero(~held)
+        normal = state.normal[np.ix_(free, free)]
+        normal = normal + damping * np.diag(np.maximum(np.diag(normal), 1e-300))
+        step = np.zeros(theta.size)
+        if free.size:
+            step[free] = np.linalg.solve(normal, state.gradient[free])
+        outward = ((theta <= bounds[0]) & (step < 0)) | ((theta >= bounds[1]) & (step > 0))
+        if not outward.any():
+            return step
+        held |= outward
 
 
 def _shortened(theta: Array, step: Array, bounds: tuple[Array, Array]) -> Array:

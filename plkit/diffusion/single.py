@@ -24,6 +24,9 @@ MIN_GAIN: Final = 25.0
 
 _MIN_POINTS: Final = 8
 
+_ROUNDING: Final = 1e-18
+"""χ² relative to the data below which residuals are rounding errors and say nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -206,12 +209,13 @@ def _finish(
     covariance[np.ix_(at, at)] = solution.covariance * scale
     dof = max(int(good.sum()) - solution.theta.size - 2, 1)
     z, n_fitted = tested
-    z = z / np.sqrt(scale)
+    exact = solution.chisqr <= _ROUNDING * solution.sum_of_squares
+    z = np.zeros_like(z) if exact else z / np.sqrt(scale)
     radial_p = float(gammaincc(0.5 * max(z.size - n_fitted, 1), 0.5 * float(z @ z)))
     status = 0
     if not solution.converged:
         return no_number(4)
-    if not np.sqrt(covariance[2, 2]) <= 0.5 * sigma:
+    if not 0.0 < covariance[2, 2] <= (0.5 * sigma) ** 2:
         status = 2
     elif solution.at_bound:
         status = 1
