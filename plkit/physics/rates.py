@@ -1,4 +1,4 @@
-"""Rate laws: how a signal falls or rises in time, and how a rate depends on temperature.
+"""Rate laws: how a signal falls or rises in time.
 
 Every function takes plain numbers or arrays and broadcasts. A gradient has the parameters along
 its last axis, in the order of :data:`BIEXPONENTIAL_PARAMETERS`.
@@ -11,11 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from plkit.physics.constants import BOLTZMANN_EV_K
-
 __all__ = [
     "BIEXPONENTIAL_PARAMETERS",
-    "arrhenius_rate",
     "biexponential_decay",
     "biexponential_gradient",
     "biexponential_is_identifiable",
@@ -433,32 +430,3 @@ def biexponential_is_identifiable(
             & (k01 > s01)
             & (k02 > s02)
         )
-
-
-def arrhenius_rate(
-    temperature_k: ArrayLike, prefactor: ArrayLike, activation_energy_ev: ArrayLike
-) -> Floats:
-    """Rate of a thermally activated process.
-
-    Parameters
-    ----------
-    temperature_k : array_like
-        Absolute temperature [K].
-    prefactor : array_like
-        k0 [1/s].
-    activation_energy_ev : array_like
-        E_a [eV].
-
-    Returns
-    -------
-    numpy.ndarray
-        k0 exp(−E_a/(kB T)) [1/s].
-
-    Examples
-    --------
-    >>> ratio = arrhenius_rate(310.0, 1.0, 0.248) / arrhenius_rate(300.0, 1.0, 0.248)
-    >>> round(float(ratio), 4)
-    1.3627
-    """
-    exponent = -np.asarray(activation_energy_ev) / (BOLTZMANN_EV_K * np.asarray(temperature_k))
-    return np.asarray(np.asarray(prefactor) * np.exp(exponent))
