@@ -17,7 +17,8 @@ Array = NDArray[np.float64]
 _FAR: Final = 3000.0
 """Distance of the outer walls in spot radii, where the medium is unbounded."""
 _GROWTH: Final = 1.05
-_PER_SPOT: Final = 28
+_NEAR_GROWTH: Final = 1.08
+_PER_SPOT: Final = 32
 _PER_FILM: Final = 16
 
 
@@ -59,12 +60,13 @@ class Grid:
         return np.asarray(np.diff(self.z_faces_um)[:, None] * ring)
 
 
-def _faces(first: float, fine: float, near: float, length: float, growth: float) -> Array:
+def _faces(first: float, fine: float, near: float, length: float, refine: float) -> Array:
     """Faces from 0 to ``length``: steps widen to ``fine``, stay so within ``near``, then grow."""
+    growth, widen = 1 + (_GROWTH - 1) / refine, 1 + (_NEAR_GROWTH - 1) / refine
     faces, step = [0.0], min(first, fine)
     while faces[-1] < length:
         faces.append(faces[-1] + step)
-        step = step * growth if faces[-1] > near else min(step * 1.15, fine)
+        step = step * growth if faces[-1] > near else min(step * widen, fine)
     out = np.asarray(faces)
     return np.asarray(out * (length / out[-1]))
 
@@ -83,13 +85,13 @@ def graded_grid(
     radius_um : float, optional
         Radius of a plate with an isothermal rim [µm]; unbounded where omitted.
     refine : float, optional
-        Cells per length relative to the standard of 28 rings per spot radius and 16 rows
+        Cells per length relative to the standard of 32 rings per spot radius and 16 rows
         through a thin layer.
 
     Returns
     -------
     Grid
-        About 220 × 210 cells for a film on a substrate.
+        About 250 × 210 cells for a film on a substrate.
 
     Examples
     --------
@@ -99,13 +101,12 @@ def graded_grid(
     16
     """
     w0 = beam.spot_radius_um
-    growth = 1 + (_GROWTH - 1) / refine
     fine, near = w0 / (_PER_SPOT * refine), 1.5 * w0
     rows = int(np.ceil(_PER_FILM * refine))
     endless = bool(np.isinf(stack.thickness_um[-1]))
     solid = sum(d for d in stack.thickness_um if np.isfinite(d))
     far = max(_FAR * w0, (30.0 if endless else 6.0) * solid)
-    r_faces = _faces(fine, fine, near, far if radius_um is None else radius_um, growth)
+    r_faces = _faces(fine, fine, near, far if radius_um is None else radius_um, refine)
     # a quarter of the absorption depth, where that is shallow but resolved
     step = fine
     if 0 < beam.absorption_per_um < np.inf:
@@ -116,8 +117,8 @@ def graded_grid(
         if d <= rows * min(fine, step):
             faces = np.linspace(0.0, d, rows + 1)
         else:
-            faces = _faces(step, fine, near - z_faces[-1], d, growth)
-        step = float(faces[-1] - faces[-2]) * 1.15
+            faces = _faces(step, fine, near - z_faces[-1], d, refine)
+        step = float(faces[-1] - faces[-2]) * (1 + (_NEAR_GROWTH - 1) / refine)
         layer += [j] * (faces.size - 1)
         z_faces += list(z_faces[-1] + faces[1:])
         fine = max(fine, step) if z_faces[-1] > near else fine

@@ -104,7 +104,7 @@ def simulate_heating(
     >>> print(heat.detection_temperature.round(1).values, heat.detection_temperature_stderr.round(2).values)
     [293.8 298.1] [0.04 0.36]
     >>> print(f"{float(heat.temperature_scale_stderr):.3f}")
-    0.070
+    0.071
     """
     power = _powers(power_uw)
     if not (math.isfinite(ambient_k) and ambient_k > 0):
@@ -121,8 +121,13 @@ def simulate_heating(
     times = None if times_s is None else _axis("times_s", times_s, np.zeros(0))
 
     heat = film.absorbed_heat
-    ds = _field(spot, film, r, z, times, solver)
-    ds = ds.map(lambda v: (v * heat).assign_attrs(names.attrs(str(v.name))))
+    per_absorbed = _field(spot, film, r, z, times, solver)
+    ds = per_absorbed.assign(
+        {
+            name: (variable * heat).assign_attrs(names.attrs(str(name)))
+            for name, variable in per_absorbed.data_vars.items()
+        }
+    )
     ds = ds.merge(_uncertainty(spot, film, ds), combine_attrs="drop_conflicts")
     ds = ds.merge(_published_form(spot, film))
     ds["ambient_temperature"] = ((), float(ambient_k), names.attrs("ambient_temperature"))
