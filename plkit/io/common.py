@@ -159,7 +159,7 @@ def safe_attrs(attrs: Mapping[Any, Any]) -> dict[str, Any]:
                 raise TypeError(f"attribute '{key}' is a {type(value).__name__} of {array.dtype}")
             safe[str(key)] = array if array.dtype.kind != "U" else [str(v) for v in array]
         else:
-            raise TypeError(f"attribute '{key}' is a {type(value).__name__}")
+            raise TypeError(f"attribute '{key}' is of type {type(value).__name__}")
     return safe
 
 
@@ -215,8 +215,8 @@ def finish(
         )
     ds = ds.assign_attrs(_provenance(ds.attrs, path, reader, hash_source))
     if variable is not None:
-        for name in [str(n) for n in ds.data_vars if n in names.TABLE]:
-            ds = schema.conform(ds, name)
+        for known in [str(n) for n in ds.data_vars if n in names.TABLE]:
+            ds = schema.conform(ds, known)
         _refuse_faults(ds, variable, path)
     for name in ds.variables:
         base = str(name).removesuffix("_stderr")

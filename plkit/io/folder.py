@@ -79,7 +79,8 @@ def read_folder(
         place = tuple(_coordinate(dim, match[dim]) for dim in dims)
         if place in found:
             raise file_error(
-                path, f"'{found[place].name}' and '{file.name}' stand for the same {dims}"
+                path,
+                f"'{found[place].name}' and '{file.name}' stand for the same {', '.join(dims)}",
             )
         found[place] = file
     if not found:

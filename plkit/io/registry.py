@@ -153,6 +153,15 @@ def detect(path: Path | str) -> Reader:
     ------
     FileFormatError
         If the path cannot be read or is in no known format.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "no-suffix")
+    ...     _ = path.write_text("LuQY (%)\\t0.97\\n")
+    ...     detect(path).name
+    'luqy'
     """
     path = Path(path)
     head = head_of(path)

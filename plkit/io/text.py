@@ -69,7 +69,8 @@ def read_lines(path: Path) -> list[str]:
             text = raw.decode("latin-1")
     if not text.strip():
         raise file_error(path, "the file is empty", "Copy it again from the instrument.")
-    return text.splitlines()
+    # str.splitlines would also break lines at form feeds and at Unicode separators inside a note.
+    return re.split(r"\r\n|\r|\n", text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,12 @@ def convert(
 
     Examples
     --------
-    >>> convert("exposure.sif", "exposure.nc")                                       # doctest: +SKIP
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     text = pathlib.Path(folder, "film.txt")
+    ...     _ = text.write_text("500 3\\n510 7\\n")
+    ...     convert(text, text.with_suffix(".nc"), wavelength_unit="nm").name
+    'film.nc'
     """
     from plkit.io.reading import read
 
@@ -169,7 +174,7 @@ def _storable(ds: xr.Dataset, path: Path) -> xr.Dataset:
             clean = safe_attrs(attrs)
         except TypeError as exc:
             raise DataError(
-                f"write '{path.name}'", f"{exc} of {owner}, not text or a number",
+                f"write '{path.name}'", f"{exc} in {owner}, not text or a number",
                 "Turn it into text, or delete it.",
             ) from exc  # fmt: skip
         attrs.clear()
@@ -297,6 +302,10 @@ def _csv(ds: xr.Dataset, path: Path) -> str:
             "Write netCDF (.nc).",
         )
     kept = [*columns, *dims]
+    for name in kept:
+        # Text is read as 64-bit floating point, which holds integers up to 2^53.
+        if ds[name].dtype.kind in "iu" and int(abs(ds[name].astype(object)).max()) > 2**53:
+            raise DataError(action, f"'{name}' holds integers beyond 2^53", "Write netCDF (.nc).")
     note = {
         "dims": dims,
         "columns": columns,
@@ -304,7 +313,7 @@ def _csv(ds: xr.Dataset, path: Path) -> str:
         "attrs": {n: ds[n].attrs for n in kept},
         "rest": rest.to_dict(),
     }
-    lines = [PLKIT_MARK + json.dumps(note, ensure_ascii=False, default=_plain)]
+    lines = [PLKIT_MARK + json.dumps(note, default=_plain)]
     if one_spectrum:
         lines.append(",".join(_label(ds, n) for n in (dims[0], *columns)))
         table = [ds[n].values for n in (dims[0], *columns)]
