@@ -51,7 +51,9 @@ def kinetics(n_powers: int = 8, activation_energy: float = 0.248) -> xr.Dataset:
     ds = xr.Dataset({n: variable(n, "power", v) for n, v in p.items()})
     for n, s in sigma.items():
         ds[f"{n}_stderr"] = variable(f"{n}_stderr", "power", np.full(power.size, s))
-    ds["mean_rate"] = variable("mean_rate", "power", mean_rate(p["k01"], p["k1"], p["k02"], p["k2"]))
+    ds["mean_rate"] = variable(
+        "mean_rate", "power", mean_rate(p["k01"], p["k1"], p["k02"], p["k2"])
+    )
     ds["mean_rate_stderr"] = 0.01 * ds["mean_rate"]
     ds["mean_rate_stderr"].attrs = names.attrs("mean_rate_stderr")
     names_ = list(BIEXPONENTIAL_PARAMETERS)
@@ -61,7 +63,9 @@ def kinetics(n_powers: int = 8, activation_energy: float = 0.248) -> xr.Dataset:
     )
     phi = conversion(499.5, *(p[n] for n in names_))
     ds["conversion"] = variable("conversion", ("power", "at_s"), phi[:, None])
-    ds["conversion_stderr"] = variable("conversion_stderr", ("power", "at_s"), 0 * phi[:, None] + 0.008)
+    ds["conversion_stderr"] = variable(
+        "conversion_stderr", ("power", "at_s"), 0 * phi[:, None] + 0.008
+    )
     ds["fit_status"] = ("power", np.zeros(power.size, np.int8))
     return ds.assign_coords(
         power=axis("power", power), at_s=axis("at_s", [499.5]), param_i=names_, param_j=names_
@@ -114,3 +118,28 @@ def map_result(n: int = 60, seed: int = 4) -> xr.Dataset:
     )
     ds["fit_status"] = (("y", "x"), status)
     return ds.assign_coords(component=COMPONENTS, y=axis("y", x), x=axis("x", x))
+
+
+def diffusion(seed: int = 6) -> xr.Dataset:
+    """A result with the points of D(T), as of fit_diffusion_temperature."""
+    from plkit.arrhenius.fitting import fit_points
+    from plkit.arrhenius.inputs import TemperatureErrors, gather
+
+    rng = np.random.default_rng(seed)
+    power = np.array([10.0, 40.0, 80.0, 120.0, 160.0])
+    t = variable("temperature", "power", 293.15 + 0.1 * power).assign_coords(
+        power=axis("power", power)
+    )
+    d = 5.3e-11 * np.exp(-0.182 / 8.617333e-5 / t.values) * (1 + rng.normal(0, 0.02, 5))
+    points = gather(
+        variable("diffusion_coefficient", "power", d).assign_coords(power=axis("power", power)),
+        t,
+        quantity="diffusion_coefficient",
+        variable="diffusion_coefficient",
+        stderr=0.02 * d,
+        temperature_errors=TemperatureErrors(None, 0.08 * (t.values - 293.15)),
+        scatter=0.0,
+        power=None,
+        action="make a test result",
+    )
+    return fit_points(points)

@@ -15,6 +15,7 @@ from plkit.errors import DataError
 from plkit.plot import plot_arrhenius, plot_kinetics, save_figure
 from plkit.study.report import write_report
 from plkit.study.report_doubts import doubts, is_simulated
+
 from . import synthetic_results as synthetic
 
 EVIL = "<script>alert('x')</script> & co"
@@ -94,7 +95,7 @@ def page(tree, summary, tmp_path_factory) -> str:
 class _Tags(HTMLParser):
     """Collects attributes that fetch, and checks that tags close."""
 
-    VOID = {"meta", "img", "br", "link"}
+    VOID = ("meta", "img", "br", "link")
 
     def __init__(self) -> None:
         super().__init__()

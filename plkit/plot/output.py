@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,35 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["save_figure"]
+
+
+@contextmanager
+def _layout_held(figure: Figure) -> Iterator[None]:
+    """Lay the figure out once, keep it so for every file, and give its state back.
+
+    A constrained layout starts from where the last one ended: without this a second file would
+    differ from the first in the last digits.
+    """
+    engine = figure.get_layout_engine()
+    before = [
+        (
+            ax,
+            ax.get_position(original=True).frozen(),
+            ax.get_position().frozen(),
+            ax.get_in_layout(),
+        )
+        for ax in figure.axes
+    ]
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    try:
+        yield
+    finally:
+        figure.set_layout_engine(engine)
+        for ax, original, active, in_layout in before:
+            ax.set_position(original, which="original")
+            ax.set_position(active, which="active")
+            ax.set_in_layout(in_layout)  # set_position takes an axes out of the layout
 
 
 def save_figure(
@@ -58,7 +89,7 @@ def save_figure(
     png = {"Software": "plkit", **({"Identifier": identifier} if identifier else {})}
     try:
         stem.parent.mkdir(parents=True, exist_ok=True)
-        with mpl.rc_context({**rc(), "svg.hashsalt": "plkit"}):
+        with mpl.rc_context({**rc(), "svg.hashsalt": "plkit"}), _layout_held(figure):
             figure.savefig(files["svg"], metadata=svg, dpi=dpi)
             figure.savefig(files["png"], metadata=png, dpi=dpi)
     except OSError as error:

@@ -311,7 +311,8 @@ def value_text(value: float, stderr: float | None = None, unit: str = "") -> str
     factored = exponent < -3 or exponent > 5
     scale = 10.0**exponent if factored else 1.0
     v, s = value / scale, stderr / scale
-    digits = max(0, 1 - math.floor(math.log10(s)))
+    # Of the rounded σ: 0.0999 is 0.10.
+    digits = max(0, 1 - math.floor(math.log10(float(f"{s:.1e}"))))
     text = f"{v:.{digits}f} ± {s:.{digits}f}"
     if factored:
         return f"({text}) × 10{_superscript(exponent)}{tail}"
