@@ -15,6 +15,7 @@ This module imports numba; import it inside the function that needs it.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -212,11 +213,11 @@ def _solve_bounded(gram, rhs, n_bounded, index, factor, trial, out):  # type: ig
 
 
 @_njit(_EXACT)
-def _invert(gram, index, factor, column, unit, out):  # type: ignore[no-untyped-def]
-    """Inverse of ``gram``; False where it is singular."""
+def _invert(gram, factored, index, factor, column, unit, out):  # type: ignore[no-untyped-def]
+    """Inverse of ``gram``, whose whole factor may be there already; False where it is singular."""
     k = gram.shape[0]
     n = _members((1 << k) - 1, k, index)
-    if not _cholesky(gram, index, n, factor):
+    if not factored and not _cholesky(gram, index, n, factor):
         return False
     for i in range(k):
         for j in range(k):
@@ -260,15 +261,22 @@ def _use_variance(variance, good, w):  # type: ignore[no-untyped-def]
 
 
 @_njit(_SUMS)
-def _use_row(row, good, w):  # type: ignore[no-untyped-def]
-    for c in range(w.size):
-        w[c] = row[c] * good[c]
+def _multiply(a, b, out):  # type: ignore[no-untyped-def]
+    for c in range(out.size):
+        out[c] = a[c] * b[c]
 
 
 @_njit(_SUMS)
-def _use_model(m, least, gain, floor, good, w):  # type: ignore[no-untyped-def]
-    for c in range(w.size):
-        w[c] = good[c] / (gain[c] * max(m[c], least[c]) + floor[c])
+def _use_model(m, least, gain, floor, w):  # type: ignore[no-untyped-def]
+    """1/variance of the expected counts; gain and floor of one entry hold for all channels."""
+    one = w.dtype.type(1.0)
+    if gain.size == 1:
+        g, f = gain[0], floor[0]
+        for c in range(w.size):
+            w[c] = one / (g * max(m[c], least[c]) + f)
+    else:
+        for c in range(w.size):
+            w[c] = one / (gain[c] * max(m[c], least[c]) + floor[c])
 
 
 @_njit(_SUMS)
@@ -411,12 +419,12 @@ def _normalise(w, m, y, e):  # type: ignore[no-untyped-def]
 
 
 @_njit(_SUMS)
-def _residual_sums(m, y, good, least):  # type: ignore[no-untyped-def]
+def _residual_sums(m, y, least):  # type: ignore[no-untyped-def]
     """Sums of squares of residual and data, and how many expectations lie below ``least``."""
     one, zero = m.dtype.type(1.0), m.dtype.type(0.0)
     squares = signal = low = zero
     for c in range(m.size):
-        r = (y[c] - m[c]) * good[c]
+        r = y[c] - m[c]
         squares += r * r
         signal += y[c] * y[c]
         low += one if m[c] < least[c] else zero
@@ -457,8 +465,11 @@ def _trusted(m, least, gain, floor, good, w, q):  # type: ignore[no-untyped-def]
     """Share of each channel's variance that the model expects; below 1 where ``least`` stepped in."""
     zero = q.dtype.type(0.0)
     total = zero
+    several = gain.size - 1 > 0
     for c in range(q.size):
-        q[c] = min(w[c] * (gain[c] * max(m[c], zero) + floor[c]), good[c])
+        g = gain[c] if several else gain[0]
+        f = floor[c] if several else floor[0]
+        q[c] = min(w[c] * (g * max(m[c], zero) + f), good[c])
         total += q[c]
     return total
 
@@ -512,13 +523,14 @@ def _settled(a, previous, step, gram):  # type: ignore[no-untyped-def]
 
 @_njit(_EXACT)
 def _fit_rows(  # type: ignore[no-untyped-def]
-    counts, variance, basis, weighted, row, gain, floor, least, gram0, step, brightness,
+    counts, variance, basis, row, gain, floor, least, gram0, step, brightness,
     n_bounded, mode, scale, rounds, moments,
     amplitude, covariance, fraction, fraction_stderr, corrected, corrected_stderr, stats, status,
 ):  # fmt: skip
     k, n = basis.shape
     n_comp = brightness.size
     ones = np.ones(n_comp)
+    equal = bool(np.all(brightness == 1.0))
     y = np.empty(n, basis.dtype)
     good, m, w = np.empty_like(y), np.empty_like(y), np.empty_like(y)
     e, q = np.empty_like(y), np.empty_like(y)
@@ -529,18 +541,23 @@ def _fit_rows(  # type: ignore[no-untyped-def]
         a = amplitude[p]
         cov = covariance[p]
         n_good = _load(counts[p], y, good)
+        clean = n_good == n
         if mode == VARIANCE and n_good > 0:
             n_good = _use_variance(variance[p], good, w)
+            clean = n_good == n
+            if not clean:
+                _multiply(y, good, y)
         support = -1
         if n_good >= k:
-            if mode != VARIANCE and n_good == n:
+            if mode != VARIANCE and clean:
+                _multiply(row, y, e)
                 for i in range(k):
-                    rhs[i] = _dot(y, weighted, i)
+                    rhs[i] = _dot(e, basis, i)
                     for j in range(k):
                         gram[i, j] = gram0[i, j]
             else:
                 if mode != VARIANCE:
-                    _use_row(row, good, w)
+                    _multiply(row, good, w)
                 _normal_equations(basis, w, y, gram, rhs)
             support = _solve_bounded(gram, rhs, n_bounded, index, factor, trial, a)
         if mode == POISSON:
@@ -550,14 +567,17 @@ def _fit_rows(  # type: ignore[no-untyped-def]
                 for i in range(k):
                     previous[i] = a[i]
                 _expected(basis, a, m)
-                _use_model(m, least, gain, floor, good, w)
+                _use_model(m, least, gain, floor, w)
+                if not clean:
+                    _multiply(w, good, w)
                 _normal_equations(basis, w, y, gram, rhs)
                 support = _solve_bounded(gram, rhs, n_bounded, index, factor, trial, a)
                 if support >= 0 and _settled(a, previous, step, gram):
                     break
         elif mode == FIXED:
-            _use_row(row, good, w)
-        if support < 0 or not _invert(gram, index, factor, trial, unit, cov):
+            _multiply(row, good, w)
+        whole = support == (1 << k) - 1
+        if support < 0 or not _invert(gram, whole, index, factor, trial, unit, cov):
             for i in range(k):
                 a[i] = np.nan
                 for j in range(k):
@@ -573,6 +593,8 @@ def _fit_rows(  # type: ignore[no-untyped-def]
         for i in range(k):
             n_active += (support >> i) & 1
         _expected(basis, a, m)
+        if not clean:
+            _multiply(m, good, m)
         if basis.itemsize == 4:
             # Sums in single precision leave 1e-7 of the signal; one step on the residual, which is
             # small, takes it away.
@@ -587,14 +609,14 @@ def _fit_rows(  # type: ignore[no-untyped-def]
                 a[i] += trial[i]
                 if i < n_bounded and a[i] < 0.0:
                     a[i] = 0.0
-        squares, signal, low = _residual_sums(m, y, good, least)
+        squares, signal, low = _residual_sums(m, y, least)
         chisqr = float(_normalise(w, m, y, e))
         if mode == POISSON and low > 0.0:
             trusted = float(_trusted(m, least, gain, floor, good, w, q))
             pairs = float(_lag_one(q))
         else:
             trusted = float(n_good)
-            pairs = float(n - 1) if n_good == n else float(_lag_one(good))
+            pairs = float(n - 1) if clean else float(_lag_one(good))
         dof = trusted - n_active
         redchi = chisqr / dof if dof > 0.5 else np.nan
         stats[p, 0] = np.sqrt(squares / n_good)
@@ -612,8 +634,13 @@ def _fit_rows(  # type: ignore[no-untyped-def]
             for i in range(k):
                 for j in range(k):
                     cov[i, j] *= redchi
-        corrected_total, _ = _shares(a, cov, brightness, corrected[p], corrected_stderr[p])
         total, sigma = _shares(a, cov, ones, fraction[p], fraction_stderr[p])
+        corrected_total = total
+        if equal:
+            for i in range(n_comp):
+                corrected[p, i], corrected_stderr[p, i] = fraction[p, i], fraction_stderr[p, i]
+        else:
+            corrected_total, _ = _shares(a, cov, brightness, corrected[p], corrected_stderr[p])
         status[p] = _OK
         for i in range(n_bounded):
             if not (support >> i) & 1:
@@ -657,6 +684,7 @@ def structure_moments(basis: NDArray[np.float64], weights: NDArray[np.float64]) 
 
 
 _ROUNDS: Final = 8
+_PART: Final = 2048  # spectra that one thread takes at a time
 _WELL_CONDITIONED: Final = 30.0
 """Up to this condition number of the basis single precision costs less than 1e-3 of a σ."""
 
@@ -667,7 +695,7 @@ def _threads(n_spectra: int, wanted: int | None) -> int:
             wanted = len(os.sched_getaffinity(0))
         except AttributeError:  # not on every system
             wanted = os.cpu_count() or 1
-    return max(1, min(wanted, n_spectra // 2048))
+    return max(1, min(wanted, n_spectra // _PART))
 
 
 def fit_spectra(
@@ -711,13 +739,15 @@ def fit_spectra(
     work = np.float32 if singles else np.float64
     if variance is None:
         variance = np.empty((1, 1), np.float64)
-    elif variance.dtype not in (np.float32, np.float64):
-        variance = variance.astype(np.float64)
+    else:
+        variance = np.ascontiguousarray(variance, dtype=np.float64)
 
     def row(values: NDArray[np.float64]) -> NDArray[Any]:
         return np.ascontiguousarray(values, dtype=work)
 
     weighted = problem.basis * problem.weights
+    flat = np.all(problem.gain == problem.gain[0]) and np.all(problem.floor == problem.floor[0])
+    gain, floor = (x[:1] if flat else x for x in (problem.gain, problem.floor))
     mean_gain = float(np.mean(problem.gain))
     step = mean_gain / np.maximum(np.abs(problem.basis).sum(axis=1), 1e-300)
     n = counts.shape[0]
@@ -729,7 +759,7 @@ def fit_spectra(
     )  # fmt: skip
     stats = np.empty((n, 3))
     shared = (
-        row(problem.basis), row(weighted), row(problem.weights), row(problem.gain), row(problem.floor),
+        row(problem.basis), row(problem.weights), row(gain), row(floor),
         row(problem.least), np.ascontiguousarray(weighted @ problem.basis.T), step,
         np.ascontiguousarray(problem.brightness, dtype=np.float64),
         n_comp if problem.nonnegative else 0, problem.mode, problem.scale_by_redchi, _ROUNDS,
@@ -739,17 +769,19 @@ def fit_spectra(
     def run(start: int, stop: int) -> None:
         part = slice(start, stop)
         own = variance[part] if problem.mode == VARIANCE else variance
+        rows = counts[part] if singles else counts[part].astype(np.float64, copy=False)
         _fit_rows(
-            counts[part], own, *shared,
+            rows, own, *shared,
             fit.amplitude[part], fit.covariance[part], fit.fraction[part], fit.fraction_stderr[part],
             fit.corrected[part], fit.corrected_stderr[part], stats[part], fit.status[part],
         )  # fmt: skip
 
     workers = _threads(n, threads)
+    edges = np.append(np.arange(0, n, _PART), n)
     if workers == 1:
-        run(0, n)
+        for start, stop in itertools.pairwise(edges):
+            run(start, stop)
     else:
-        edges = np.linspace(0, n, 4 * workers + 1).astype(int)
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(run, edges[:-1], edges[1:]))
     for i, values in enumerate((fit.rms, fit.redchi, fit.structure)):
