@@ -325,3 +325,38 @@ def test_missing_extra_names_the_command_that_installs_it(
         plkit.read(store)
     with pytest.raises(MissingExtraError, match=r'pip install "plkit\[scale\]"'):
         plkit.write(spectrum(), tmp_path / "b.zarr")
+
+
+def test_rosetta_asks_for_what_the_file_does_not_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = np.arange(24.0).reshape(2, 3, 4)
+    axes = [
+        {"name": "", "units": "um", "offset": 0.0, "scale": 1.0, "size": 2, "navigate": True},
+        {"name": "", "units": "um", "offset": 0.0, "scale": 2.0, "size": 3, "navigate": True},
+        {"name": "", "units": None, "offset": 500.0, "scale": 1.0, "size": 4, "navigate": False},
+    ]
+    path = tmp_path / "a.wdf"
+    path.write_bytes(b"WDF1" + bytes(600))
+    monkeypatch.setattr("plkit.io.rosetta.load", lambda module, path: [{"data": data, "axes": axes, "metadata": {}}])
+    with pytest.raises(FileFormatError, match=r'the spectral axis .* is stated neither.*signal_dim="wavelength"'):
+        plkit.read(path)
+    with pytest.raises(FileFormatError, match="the unit of 'wavelength' is stated neither"):
+        plkit.read(path, signal_dim="wavelength")
+    with pytest.raises(FileFormatError, match="the unit of 'wavelength' is 'kg', not 'nm'"):
+        plkit.read(path, signal_dim="wavelength", units={"wavelength": "kg"})
+    ds = plkit.read(path, signal_dim="wavelength", units={"wavelength": "nm"})
+    assert ds.intensity.dims == ("y", "x", "wavelength")
+    assert ds.x.values.tolist() == [0, 2, 4]
+    assert ds.wavelength.values.tolist() == [500, 501, 502, 503]
+    np.testing.assert_array_equal(ds.intensity, data)
+
+
+def test_spe_series_has_the_times_of_its_stamps(tmp_path: Path) -> None:
+    ds = plkit.read(_spe(tmp_path))
+    assert ds.time.values.tolist() == [0.25, 1.25, 3.25]
+    assert ds.intensity.dtype == np.uint16
+    assert ds.intensity.values[2].tolist() == [8, 9, 10, 11]
+    assert ds.wavelength.values.tolist() == [600, 600.5, 601, 601.5]
+    bare = tmp_path / "bare.spe"
+    bare.write_bytes(make_spe(np.zeros((2, 1, 3), "<f4"), None))
+    with pytest.warns(PlkitWarning, match="holds 2 frames without time stamps"):
+        assert plkit.read(bare).time.values.tolist() == [0.25, 0.75]

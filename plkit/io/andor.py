@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from plkit import names
 from plkit.errors import PlkitWarning
 from plkit.io.common import file_error, metadata_json, warn_of_rate
 from plkit.io.frames import Frames, frames_to_dataset
@@ -157,5 +158,5 @@ READER = Reader(
     suffixes=(".sif",),
     sniff=lambda path, head: head.startswith(_MAGIC),  # noqa: ARG005
     read=read_sif,
-    options=("wavelength", "rows"),
+    options=(names.WAVELENGTH, "rows"),
 )

@@ -234,7 +234,7 @@ SPE = Reader(
         and struct.unpack_from("<f", head, _VERSION_AT)[0] == 3.0
     ),
     read=read_spe,
-    options=("wavelength", "rows"),
+    options=(names.WAVELENGTH, "rows"),
 )
 
 LONG_CSV = Reader(

@@ -198,7 +198,7 @@ def _dataset(
     if general.get("title"):
         notes["title"] = str(general["title"])
     if general.get("date"):
-        notes["acquired"] = f"{general['date']} {general.get('time', '')}".strip()
+        notes["acquired"] = f"{general['date']} {general.get(names.TIME, '')}".strip()
     variables[names.INTENSITY] = (dims, data, attrs)
     return xr.Dataset(variables, coords, notes)
 
