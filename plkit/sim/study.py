@@ -656,6 +656,7 @@ ambient_k = {design.ambient_k}
 
 [corrections]
 dark = "dark.nc"
+dark_bias_counts = {design.detector.offset_counts}
 response = "response.nc"
 despike = true
 

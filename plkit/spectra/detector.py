@@ -45,8 +45,7 @@ def subtract_dark(
     scale_exposure : bool, optional
         Scale the dark by the ratio of the two ``exposure_time`` [s].
     bias_counts : float, optional
-        Part of the dark that the electronics add at zero exposure [counts]. It is neither scaled
-        nor noisy.
+        Part of the dark that the electronics add at zero exposure [counts]; it is not scaled.
 
     Returns
     -------
@@ -66,10 +65,12 @@ def subtract_dark(
 
     Notes
     -----
-    With the dark d measured in N frames, s = bias + (d − bias)·t/t_d is subtracted. The variance
-    gain · expected + floor stays what it was although the expected value falls by s, so that
-    gain·(s − bias) moves to the floor; the dark's own variance var(d)/N·(t/t_d)² is added, from
-    its noise model, or else from the scatter of its frames. That part is common to all spectra.
+    With the dark d measured in N frames, s = bias + (d − bias)·t/t_d is subtracted. ``noise_floor``
+    is the variance of a reading in the dark (read noise and dark current), before and after; what
+    is added to it is the variance of the mean dark, var(d)/N·(t/t_d)², from the scatter of its
+    frames, or from its noise model where there is one frame only. That part is common to all
+    spectra. Where the data states no floor, the scatter of the dark's frames, averaged over the
+    channels, becomes the floor.
 
     Examples
     --------
@@ -84,17 +85,19 @@ def subtract_dark(
     action = "subtract the dark"
     ds, dim = enter(ds, action)
     if isinstance(dark, (int, float)):
-        level, own = xr.DataArray(float(dark)), xr.DataArray(0.0)
+        level, own, scatter = xr.DataArray(float(dark)), xr.DataArray(0.0), None
         ratio = xr.DataArray(1.0)
     else:
-        level, own = _mean_dark(dark, ds[names.INTENSITY], dim, action)
+        level, own, scatter = _mean_dark(dark, ds[names.INTENSITY], dim, action)
         ratio = _exposure_ratio(ds, dark, action) if scale_exposure else xr.DataArray(1.0)
     subtracted = bias_counts + (level - bias_counts) * ratio
     terms = noise_terms(ds)
     gain = floor = None
     if terms is not None:
         gain, floor = terms
-        extra = gain * (subtracted - bias_counts).clip(min=0.0) + own * ratio**2
+        if scatter is not None and names.NOISE_FLOOR not in ds:
+            floor = scatter
+        extra = own * ratio**2
         floor = floor + extra.mean([d for d in extra.dims if d != dim])
     saturated = saturation_level(ds)
     if saturated is not None and subtracted.ndim == 0:
@@ -109,8 +112,11 @@ def subtract_dark(
 
 def _mean_dark(
     dark: xr.Dataset | xr.DataArray, data: xr.DataArray, dim: str, action: str
-) -> tuple[xr.DataArray, xr.DataArray]:
-    """Mean dark [counts] and the variance of that mean [counts²], on the data's channels."""
+) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray | None]:
+    """Mean dark [counts] on the data's channels, its variance, and the variance of one frame [counts²].
+
+    The last is None where there are not two frames to tell it.
+    """
     if isinstance(dark, xr.Dataset):
         dark, own_dim = enter(dark, action)
         frames = dark[names.INTENSITY]
@@ -127,14 +133,15 @@ def _mean_dark(
     level = frames.mean(over)
     if bool((n == 0).any()):
         raise DataError(action, "the dark holds channels without any number, not one per channel")
-    if terms is not None:
-        gain, floor = (
-            t.assign_coords({dim: frames[dim]}) if dim in t.dims and own_dim else t for t in terms
-        )
-        return level, (gain * level.clip(min=0.0) + floor) / n
     if bool((n >= 2).all()):
-        return level, frames.var(over, ddof=1) / n
-    return level, xr.zeros_like(level)
+        scatter = frames.var(over, ddof=1).mean()
+        return level, scatter / n, scatter
+    if terms is not None:
+        floor = terms[1]
+        if dim in floor.dims and own_dim:
+            floor = floor.assign_coords({dim: frames[dim]})
+        return level, floor / n, None
+    return level, xr.zeros_like(level), None
 
 
 def _same_axis(

@@ -171,6 +171,9 @@ class Corrections(Table):
     """``[corrections]``: what is done to the spectra before anything else."""
 
     dark: FileName | None = _file("Dark measurement, subtracted.", None)
+    dark_bias_counts: Number = _number(
+        "Part of the dark that does not grow with the exposure time.", "counts", 0.0
+    )
     response: FileName | None = _file("Spectral response, divided by.", None)
     despike: Annotated[bool, Strict()] = _other("Remove cosmic rays.", "true or false", True)
     despike_threshold: Number | None = _number("Height of a spike in σ.", "σ", None, gt=0)

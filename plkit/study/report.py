@@ -34,6 +34,9 @@ _PARTS: Final = {
 }  # fmt: skip
 _MEDIA: Final = {".svg": "image/svg+xml", ".png": "image/png"}
 
+_WIDE: Final = ("temperature",)
+"""Figures of two columns' width."""
+
 # Last word of a figure's name → its caption.
 _CAPTIONS: Final = {
     "spectra": "Spectra during exposure, coloured by time.",
@@ -323,7 +326,7 @@ def _figures(figures: Mapping[str, Path | str]) -> str:
     for name, file in figures.items():
         text = _caption(name)
         parts.append(
-            f'<figure><img alt="{escape(f"{name}: {text}")}" src="{_embedded(Path(file))}">'
+            f'<figure{" class=wide" if name.split("_")[-1] in _WIDE else ""}><img alt="{escape(f"{name}: {text}")}" src="{_embedded(Path(file))}">'
             f"<figcaption><strong>{escape(name)}.</strong> {escape(text)}</figcaption></figure>"
         )
     inner = f'<div class="figures">{"".join(parts)}</div>' if parts else "<p>None.</p>"

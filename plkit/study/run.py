@@ -258,6 +258,9 @@ def _analyse_sample(files: StudyFiles, name: str, notes: _Notes) -> SampleResult
             rate_scatter=sample.rate_scatter,
             conversion_at_s=sample.conversion_at_s,
         )
+        result.verdict = plkit.verdict(
+            exposure, result.groups["unmixed"], result.groups["kinetics"]
+        )
     if sample.recovery is not None:
         with notes.at(f"{name}, recovery"):
             _analyse_recovery(result, files.recovery(name), refs, sample.background)
@@ -326,7 +329,7 @@ def analyse_exposure(
         warnings.warn(
             "only one power was measured: no activation energy", PlkitWarning, stacklevel=2
         )
-    return SampleResult(groups, plkit.verdict(exposure, unmixed, kin))
+    return SampleResult(groups)
 
 
 def _analyse_recovery(
@@ -395,7 +398,11 @@ class StudyFiles:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         c = recipe.corrections
+        self._despike = {} if c.despike_threshold is None else {"threshold": c.despike_threshold}
         self._dark = None if c.dark is None else plkit.read(recipe.resolve(c.dark))
+        if self._dark is not None and c.despike:
+            # A cosmic ray in the dark would be a dip in every spectrum.
+            self._dark = spectra.despike(self._dark, **self._despike)
         self._response = None if c.response is None else _response(recipe, c.response)
 
     def load(self, sample: str, file: str) -> xr.Dataset:
@@ -469,10 +476,9 @@ class StudyFiles:
     def _correct(self, ds: xr.Dataset) -> xr.Dataset:
         c = self.recipe.corrections
         if self._dark is not None:
-            ds = spectra.subtract_dark(ds, self._dark)
+            ds = spectra.subtract_dark(ds, self._dark, bias_counts=c.dark_bias_counts)
         if c.despike:
-            threshold = {} if c.despike_threshold is None else {"threshold": c.despike_threshold}
-            ds = spectra.despike(ds, **threshold)
+            ds = spectra.despike(ds, **self._despike)
         if self._response is not None:
             ds = spectra.divide_response(ds, self._response)
         if c.baseline != "none":

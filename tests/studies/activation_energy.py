@@ -48,7 +48,7 @@ def _stated(name: str) -> tuple[sim.StudyDesign, xr.DataArray, xr.Dataset, xr.Da
     design = sim.default_design()
     sample = design.sample(name)
     files = sim.study_files(design, 1)
-    dark = files["dark.nc"]()
+    dark = spectra.despike(files["dark.nc"]())
 
     def reference(x: float) -> xr.Dataset:
         return _correct(files[f"references/x{x:.1f}.nc"](), dark)
@@ -82,7 +82,8 @@ def _stated(name: str) -> tuple[sim.StudyDesign, xr.DataArray, xr.Dataset, xr.Da
 
 
 def _correct(ds: xr.Dataset, dark: xr.Dataset) -> xr.Dataset:
-    ds = spectra.despike(spectra.subtract_dark(ds, dark))
+    bias = sim.default_design().detector.offset_counts
+    ds = spectra.despike(spectra.subtract_dark(ds, dark, bias_counts=bias))
     return spectra.divide_response(ds, sim.spectral_response())
 
 
