@@ -111,6 +111,9 @@ def unmix(
     (84 %), and the σ of the others stays on the safe side. An expectation below one detected electron
     per component is not believed: a component without a single photon is 0 ± 1 electron.
 
+    *Background*: with ``"none"`` every count is light of a component, also what is left of a dark
+    level in channels in which nothing shines; ``redchi`` and ``residual_structure`` say so.
+
     *Reduced χ²*: degrees of freedom are counted in channels whose variance the model expects, less the
     terms in use, so that empty channels of faint spectra do not dilute it.
 
@@ -159,6 +162,8 @@ def unmix(
         data = data.isel({dim: usable})
     arrays = _apply(data, dim, design, model.variance, usable)
     out = _labelled(arrays, data, labels, terms.labels, relative_brightness is not None)
+    # apply_ufunc drops the attributes of the axes, and their units with them.
+    out = out.assign_coords({n: c for n, c in data.coords.items() if n in out.coords})
     out["condition_number"] = ((), design.condition_number, names.attrs("condition_number"))
     out.attrs = {**ds.attrs, "emission_fraction": "share of the light; not a phase or volume fraction"}
     if "sources" in refs.attrs:
