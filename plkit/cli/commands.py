@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -23,6 +23,9 @@ simulate = typer.Typer(no_args_is_help=True, help="Make measurements whose truth
 app.add_typer(simulate, name="simulate")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Reader = Annotated[
+    str | None, typer.Option("--reader", help="Name of the reader, where the suffix misleads.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
 
 
@@ -62,9 +65,9 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Run the bundled study: raw spectra to activation energies and a report."""
-    from plkit import samples
+    import plkit.samples
 
-    _run(Path(samples.study()), output, quiet, as_json)
+    _run(Path(plkit.samples.study()), output, quiet, as_json)
 
 
 @app.command()
@@ -113,39 +116,24 @@ def _run(recipe: Path, output: Path | None, quiet: bool, as_json: bool) -> None:
 @app.command("info")
 def show_info(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Any file that plkit reads.")],
+    reader: Reader = None,
     as_json: Json = False,
 ) -> None:
-    """Say what a file holds, without loading it all."""
+    """Say what a file holds: axes, units, range, and what is wrong with it."""
     from plkit.io import info
 
-    found = info(file)
-    _say(json.dumps(_plain(found), indent=2, ensure_ascii=False) if as_json else str(found))
-
-
-def _plain(value: Any) -> Any:
-    """Turn a dataclass and what is in it into what JSON knows."""
-    import dataclasses
-
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(v) for v in value]
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if hasattr(value, "tolist"):  # numpy
-        return _plain(value.tolist())
-    return str(value)
+    found = info(file, reader=reader)
+    _say(json.dumps(found.to_dict(), indent=2, ensure_ascii=False) if as_json else str(found))
 
 
 @app.command("convert")
 def convert_file(
     source: Annotated[Path, typer.Argument(metavar="IN", help="Any file that plkit reads.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="A .nc or .zarr file.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="A .nc, .zarr or .csv file.")],
     force: Annotated[bool, typer.Option("--force", help="Overwrite OUT.")] = False,
+    reader: Reader = None,
 ) -> None:
-    """Write a file's data as netCDF or zarr, with axes, units and metadata."""
+    """Write a file's data as netCDF, zarr or CSV, with axes, units and metadata."""
     from plkit.errors import FileFormatError
     from plkit.io import convert
 
@@ -158,7 +146,7 @@ def convert_file(
         raise FileFormatError(
             action, f"{target} exists, not a new file", "Give --force to overwrite it."
         )
-    convert(source, target)
+    convert(source, target, overwrite=force, reader=reader)
     _say(f"Wrote {target}")
 
 

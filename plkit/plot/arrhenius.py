@@ -171,6 +171,8 @@ def plot_diffusion(
     DataError
         If a result is not that of a fit.
     """
+    from matplotlib.ticker import MaxNLocator
+
     quantity = "diffusion_coefficient"
     figure, ax = new_axes(ax)
     for n, (name, result) in enumerate(by_name(results).items()):
@@ -201,6 +203,7 @@ def plot_diffusion(
         )  # fmt: skip
     ax.set_yscale("log")
     _few_log_ticks(ax)
+    ax.xaxis.set_major_locator(MaxNLocator(6))
     ax.set_xlabel(label(TEMPERATURE))
     ax.set_ylabel(label(quantity))
     ax.legend(loc="best", handletextpad=0.3)
@@ -211,7 +214,9 @@ def _banded(room: xr.Dataset, quantity: str) -> str:
     value, lower, upper = (float(room[n]) for n in (quantity, "lower", "upper"))
     exponent = int(np.floor(np.log10(value)))
     v, low, up = (x / 10.0**exponent for x in (value, value - lower, upper - value))
-    text = rf"${v:.1f}_{{-{low:.1f}}}^{{+{up:.1f}}}\times 10^{{{exponent}}}$"
+    finite = min(low, up) if min(low, up) > 0 else 0.1
+    n = max(0, 1 - int(np.floor(np.log10(finite))))  # two digits of the shorter side
+    text = rf"${v:.{n}f}_{{-{low:.{n}f}}}^{{+{up:.{n}f}}}\times 10^{{{exponent}}}$"
     return f"{text} {pretty_unit(names.unit(quantity))}"
 
 

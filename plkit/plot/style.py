@@ -306,14 +306,14 @@ def value_text(value: float, stderr: float | None = None, unit: str = "") -> str
     if not math.isfinite(value):
         return "not found"
     if stderr is None or not (math.isfinite(stderr) and stderr > 0):
-        return f"{_plain(value)}{tail}"
+        return f"{_plain(value)}{tail}".replace("-", "−")
     exponent = math.floor(math.log10(max(abs(value), stderr)))
     factored = exponent < -3 or exponent > 5
     scale = 10.0**exponent if factored else 1.0
     v, s = value / scale, stderr / scale
     # Of the rounded σ: 0.0999 is 0.10.
     digits = max(0, 1 - math.floor(math.log10(float(f"{s:.1e}"))))
-    text = f"{v:.{digits}f} ± {s:.{digits}f}"
+    text = f"{v:.{digits}f} ± {s:.{digits}f}".replace("-", "−")
     if factored:
         return f"({text}) × 10{_superscript(exponent)}{tail}"
     return f"{text}{tail}"

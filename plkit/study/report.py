@@ -325,8 +325,9 @@ def _figures(figures: Mapping[str, Path | str]) -> str:
     parts = []
     for name, file in figures.items():
         text = _caption(name)
+        kind = ' class="wide"' if name.split("_")[-1] in _WIDE else ""
         parts.append(
-            f'<figure{" class=wide" if name.split("_")[-1] in _WIDE else ""}><img alt="{escape(f"{name}: {text}")}" src="{_embedded(Path(file))}">'
+            f'<figure{kind}><img alt="{escape(f"{name}: {text}")}" src="{_embedded(Path(file))}">'
             f"<figcaption><strong>{escape(name)}.</strong> {escape(text)}</figcaption></figure>"
         )
     inner = f'<div class="figures">{"".join(parts)}</div>' if parts else "<p>None.</p>"
