@@ -31,10 +31,6 @@ def half_space_volumes() -> VolumeRise:
 
 
 # Closed forms ---------------------------------------------------------------------------------
-def test_published_h5_peak_irradiance() -> None:
-    assert heat.peak_irradiance([10.0, 160.0], 1.0) == pytest.approx([6.37e2, 1.02e4], rel=2e-3)
-
-
 def test_published_h23_twelve_kelvin() -> None:
     assert float(heat.half_space_peak_rise(30.0, 1.0, 1.0)) == pytest.approx(11.968, abs=1e-3)
 

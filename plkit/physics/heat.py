@@ -20,39 +20,10 @@ __all__ = [
     "half_space_radial_rise",
     "half_space_step_rise",
     "heat_fraction",
-    "peak_irradiance",
     "thermal_diffusivity",
 ]
 
 Array = NDArray[np.float64]
-
-
-def peak_irradiance(power_uw: ArrayLike, spot_radius_um: float) -> Array:
-    """Irradiance on the axis of a Gaussian beam.
-
-    Parameters
-    ----------
-    power_uw : array_like
-        Incident power [µW].
-    spot_radius_um : float
-        1/e² radius of the intensity, w0 [µm].
-
-    Returns
-    -------
-    ndarray
-        Irradiance [W/cm²], shape of ``power_uw``.
-
-    Notes
-    -----
-    I(0) = 2 P/(π w0²).
-
-    Examples
-    --------
-    >>> print(peak_irradiance([10.0, 160.0], 1.0).round(1))
-    [  636.6 10185.9]
-    """
-    # µW/µm² = 100 W/cm²
-    return np.asarray(200.0 * np.asarray(power_uw, dtype=float) / (np.pi * spot_radius_um**2))
 
 
 def heat_fraction(plqy: float, emission_nm: float, excitation_nm: float) -> float:
