@@ -141,6 +141,8 @@ LINES = {
     "despike": ("[samples", '[corrections]\ndespike = "yes"\n[samples', 15,
                 'is "yes", not true or false'),
     "seed": ('title = "Test"', 'title = "Test"\nseed = 1.5', 3, "is 1.5, not a whole number"),
+    "calibration": ("[samples", '[composition]\ncalibration = "mine"\n[samples', 15,
+                    "is 'mine', not one of cunha2025, cunha2025_points, literature"),
     "value for a table": ("[laser]\nwavelength_nm = 405.0\nspot_radius_um = 1.0\n", "", 14,
                           "the table [laser] is missing"),
 }  # fmt: skip

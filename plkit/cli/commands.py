@@ -65,9 +65,9 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Run the bundled study: raw spectra to activation energies and a report."""
-    import plkit.samples
+    from plkit.samples import study
 
-    _run(Path(plkit.samples.study()), output, quiet, as_json)
+    _run(Path(study()), output, quiet, as_json)
 
 
 @app.command()

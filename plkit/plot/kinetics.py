@@ -142,7 +142,9 @@ def _draw_components(
         if errors is not None and t.size <= 60:
             ax.errorbar(t, values, errors, fmt="o", ms=2.2, lw=0.6, color=colour, alpha=0.7)
         else:
-            ax.plot(t, values, ".", ms=2.6, color=colour, alpha=0.45, markeredgewidth=0)
+            ax.plot(
+                t, values, ".", ms=2.6, color=colour, alpha=0.45, markeredgewidth=0, rasterized=True
+            )
         if len(components) == 2 or name == falling:
             fit = curve if name == falling else 1.0 - curve
             ax.plot(grid, fit, color=colour, linewidth=1.2, label=name)
@@ -168,7 +170,9 @@ def _draw_powers(
     for n, power in enumerate(powers):
         colour = cmap(norm(power))
         values = fraction.isel({POWER: n}).values
-        ax.plot(t, values, ".", ms=1.8, color=colour, alpha=0.35, markeredgewidth=0)
+        ax.plot(
+            t, values, ".", ms=1.8, color=colour, alpha=0.35, markeredgewidth=0, rasterized=True
+        )
         curve, sigma = fitted_curve(kinetics.isel({POWER: n}), grid)
         ax.plot(grid, curve, color=colour, linewidth=0.9)
         ax.fill_between(grid, curve - sigma, curve + sigma, color=colour, alpha=0.25, linewidth=0)

@@ -19,6 +19,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from plkit.physics.calibration import CALIBRATIONS
+
 __all__ = [
     "Composition",
     "Corrections",
@@ -44,6 +46,12 @@ def fault(found: str, at: tuple[str | int, ...] = (), remedy: str = "") -> Pydan
 def _not_blank(value: str) -> str:
     if not value.strip():
         raise fault("is empty, not a text")
+    return value
+
+
+def _known_calibration(value: str) -> str:
+    if value not in CALIBRATIONS:
+        raise fault(f"is '{value}', not one of {', '.join(CALIBRATIONS)}")
     return value
 
 
@@ -205,7 +213,9 @@ class Diffusion(Table):
 class Composition(Table):
     """``[composition]``: calibration of the iodine content."""
 
-    calibration: Text = _other("Calibration E_PL(x).", "a text", "cunha2025")
+    calibration: Annotated[str, AfterValidator(_known_calibration)] = _choice(
+        "Calibration E_PL(x).", *CALIBRATIONS, default="cunha2025"
+    )
 
 
 class Sample(Table):

@@ -51,8 +51,10 @@ _CAPTIONS: Final = {
     "profile": "Cut through the halo with the fit of Fick's law; band or bars: one σ.",
     "diffusion": "Diffusion coefficient against temperature. Band: 68 %.",
     "composition": "Iodine content from the peak energy; hatched: no composition can be given.",
-    "recovery": "Recovery in the dark.",
 }
+_CIRCUMSTANCES: Final = {
+    "recovery": "In the dark afterwards: ", "overview": "Overview: ", "powers": "All powers: ",
+}  # fmt: skip
 
 
 def write_report(
@@ -328,16 +330,18 @@ def _figures(figures: Mapping[str, Path | str]) -> str:
         kind = ' class="wide"' if name.split("_")[-1] in _WIDE else ""
         parts.append(
             f'<figure{kind}><img alt="{escape(f"{name}: {text}")}" src="{_embedded(Path(file))}">'
-            f"<figcaption><strong>{escape(name)}.</strong> {escape(text)}</figcaption></figure>"
+            f"<figcaption><strong>{escape(name.replace('_', ' '))}.</strong> {escape(text)}</figcaption></figure>"
         )
     inner = f'<div class="figures">{"".join(parts)}</div>' if parts else "<p>None.</p>"
     return f'<section id="figures"><h2>Figures</h2>{inner}</section>'
 
 
 def _caption(name: str) -> str:
-    # The last known word decides: "x1.5_map_bromide" is a map, "x2.0_recovery_kinetics" kinetics.
-    found = [k for word in reversed(name.split("_")) for k in _CAPTIONS if word == k]
-    return _CAPTIONS[found[0]] if found else ""
+    """Caption by the last known word; "x2.0_recovery_kinetics" is of kinetics, in the dark."""
+    words = name.split("_")
+    text = next((_CAPTIONS[w] for w in reversed(words) if w in _CAPTIONS), "")
+    before = "".join(_CIRCUMSTANCES[w] for w in words if w in _CIRCUMSTANCES)
+    return f"{before}{text}"
 
 
 def _embedded(file: Path) -> str:
