@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 
 # MINPACK's codes 6 to 8 say that no step can lower χ² further: as good as converged.
 _CONVERGED = frozenset({1, 2, 3, 4, 6, 7, 8})
+_RELATIVE_STEP: Final = float(np.finfo(float).eps ** (1.0 / 3.0))
 # What a model may raise at unlucky parameters, or lmfit when it meets NaN.
 _NUMERICAL = (ValueError, ArithmeticError, np.linalg.LinAlgError)
 
@@ -77,9 +78,8 @@ def fit_with_lmfit(
             continue
         chisqr[row], nfev[row] = result.chisqr, result.nfev
         values[row] = [result.params[name].value for name in order]
-        covariance[row] = _full_covariance(result, order)
-        if weight is None and n == n_free:
-            covariance[row] = np.where(covariance[row] == 0.0, 0.0, np.nan)
+        exact = weight is None and n == n_free  # no scatter left to take σ from
+        covariance[row] = _full_covariance(result, order, known=not exact)
         status[row] = _status(model, result, covariance[row], x)
         if constant is not None and not has_change(
             constant[row], result.chisqr, n, n_free, weight is not None
@@ -166,32 +166,63 @@ def _best_fit(
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)
         warnings.filterwarnings("ignore", "Using UFloat objects", UserWarning)
-        try:
-            for start in _starts(model, params, y, x):
+        for start in _starts(model, params, y, x):
+            try:
                 result = model.fit(
                     y,
                     start,
                     weights=weight,
                     scale_covar=weight is None,
-                    fit_kws={"ftol": 1e-12, "xtol": 1e-12},
+                    fit_kws={"ftol": 1e-13, "xtol": 1e-13, "Dfun": _Jacobian(model)},
                     **{model.independent_vars[0]: x},
                 )
-                converged = result.ier in _CONVERGED and np.isfinite(result.chisqr)
-                if converged and (best is None or result.chisqr < best.chisqr):
-                    best = result
-        except _NUMERICAL as error:
-            complaint = str(error).splitlines()[0] if str(error) else type(error).__name__
+            except _NUMERICAL as error:
+                complaint = str(error).splitlines()[0] if str(error) else type(error).__name__
+                continue
+            converged = result.ier in _CONVERGED and np.isfinite(result.chisqr)
+            if converged and (best is None or result.chisqr < best.chisqr):
+                best = result
     return best, complaint
 
 
-def _full_covariance(result: Any, order: tuple[str, ...]) -> Floats:
-    """Covariance of all parameters: ties by propagation, zero for fixed ones."""
+class _Jacobian:
+    """Central differences of lmfit's residual, for minimum and σ to more digits than forward ones.
+
+    Parameters
+    ----------
+    model : lmfit.Model
+        Whose residual (data − model)·weight is differentiated.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    def __call__(
+        self, params: Parameters, data: Floats, weights: Floats | None, **kwargs: Any
+    ) -> Floats:
+        """Return the derivatives with respect to the varied parameters, one per column."""
+        columns = []
+        for p in [p for p in params.values() if p.vary and p.expr is None]:
+            value = p.value
+            step = _RELATIVE_STEP * max(abs(value), 1e-3 * abs(_value_or_nan(p.init_value)), 1e-30)
+            ends = []
+            for sign in (1.0, -1.0):
+                p.value = value + sign * step
+                ends.append((p.value, self._model._residual(params, data, weights, **kwargs)))
+            p.value = value
+            # A bound may have clipped one end: divide by the way that was really gone.
+            gone = ends[0][0] - ends[1][0]
+            columns.append((ends[0][1] - ends[1][1]) / gone if gone else np.zeros(data.shape))
+        return np.stack(columns, axis=-1)
+
+
+def _full_covariance(result: Any, order: tuple[str, ...], known: bool) -> Floats:
+    """Covariance of all parameters: ties by propagation, zero for fixed ones, NaN if not known."""
     size = len(order)
-    if result.covar is None:
-        free = {n for n, p in result.params.items() if p.vary or p.expr is not None}
+    if result.covar is None or not known:
         out = np.zeros((size, size))
         for i, name in enumerate(order):
-            if name in free:
+            if result.params[name].vary or result.params[name].expr is not None:
                 out[i, :] = out[:, i] = np.nan
         return out
     covar = np.asarray(result.covar, dtype=np.float64)
@@ -220,17 +251,25 @@ def _full_covariance(result: Any, order: tuple[str, ...]) -> Floats:
 def _status(model: Model, result: Any, covariance: Floats, x: Floats) -> int:
     """OK, at a bound, or not identifiable."""
     varied = [p for p in result.params.values() if p.vary and p.expr is None]
+    order = [*result.params]
     sigma = [np.nan if p.stderr is None else float(p.stderr) for p in varied]
     judge = getattr(model, "is_identifiable", None)
-    order = [*result.params]
     if judge is not None:
         values = np.array([result.params[n].value for n in order])
         if not judge(dict(zip(order, values, strict=True)), covariance, order, x):
             return NOT_IDENTIFIABLE
     known = np.all(np.isfinite(sigma)) and np.all(np.isfinite(np.diagonal(covariance)))
-    if varied and not known:
+    if varied and not (known and _well_conditioned(np.asarray(result.covar))):
         return NOT_IDENTIFIABLE
     return AT_BOUND if any(_at_bound(p) for p in varied) else OK
+
+
+def _well_conditioned(covar: Floats) -> bool:
+    """Tell whether no combination of parameters is free: their correlations leave full rank."""
+    sigma = np.sqrt(np.diagonal(covar))
+    if not np.all(sigma > 0):
+        return not np.any(sigma)  # σ = 0 throughout: a perfect fit, scaled by χ² = 0
+    return bool(np.linalg.eigvalsh(covar / np.outer(sigma, sigma))[0] > 1e-13)
 
 
 def _at_bound(p: Any) -> bool:
