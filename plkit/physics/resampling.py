@@ -30,7 +30,7 @@ def channel_widths(axis: ArrayLike) -> Floats:
     [1.0, 1.0, 1.0, 1.0, 1.0]
     """
     gaps = np.abs(np.diff(np.asarray(axis, dtype=np.float64)))
-    return np.minimum(np.append(gaps, gaps[-1]), np.insert(gaps, 0, gaps[0]))
+    return np.asarray(np.minimum(np.append(gaps, gaps[-1]), np.insert(gaps, 0, gaps[0])))
 
 
 def resample_counts(counts: ArrayLike, axis: ArrayLike, onto: ArrayLike) -> Floats:

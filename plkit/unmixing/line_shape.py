@@ -18,7 +18,11 @@ from plkit.physics.resampling import channel_widths
 __all__ = ["LineShape"]
 
 # Which shape takes which parameter beside centre and width.
-_EXTRA: Final = {"voigt": "lorentz_fraction", "pseudo_voigt": "lorentz_fraction", "asymmetric": "asymmetry"}
+_EXTRA: Final = {
+    "voigt": "lorentz_fraction",
+    "pseudo_voigt": "lorentz_fraction",
+    "asymmetric": "asymmetry",
+}
 # Three-point Gauss-Legendre rule: a channel's mean of the shape, not its value at the centre.
 _NODES: Final = (-np.sqrt(0.6) / 2.0, 0.0, np.sqrt(0.6) / 2.0)
 _WEIGHTS: Final = (5.0 / 18.0, 8.0 / 18.0, 5.0 / 18.0)

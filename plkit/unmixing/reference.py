@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import numpy as np
 import xarray as xr
@@ -158,16 +158,16 @@ def area_weights(axis: Floats, dim: str) -> Floats:
     if dim != names.ENERGY or axis.size < 2:
         return np.ones(axis.size)
     width = channel_widths(axis)
-    return width / width.mean()
+    return np.asarray(width / width.mean())
 
 
-def _measured(value: Any) -> bool:
+def _measured(value: Any) -> TypeGuard[Spectrum]:
     return isinstance(value, xr.DataArray | xr.Dataset)
 
 
 def _open(name: str, value: Any) -> Spectrum | LineShape:
     if isinstance(value, LineShape) or _measured(value):
-        return value  # type: ignore[no-any-return]
+        return value
     if isinstance(value, Mapping):
         return LineShape.from_mapping(value)
     if isinstance(value, str | os.PathLike):
@@ -277,7 +277,9 @@ def _mean_of_frames(name: str, spectrum: Spectrum, dim: str) -> Floats:
     if da.dtype.kind not in "iuf":
         raise DataError(_ACTION, f"'{name}' has dtype {da.dtype}, not real numbers")
     if da.size == 0:
-        raise DataError(_ACTION, f"'{name}' has shape {da.shape}: no values, not at least one frame")
+        raise DataError(
+            _ACTION, f"'{name}' has shape {da.shape}: no values, not at least one frame"
+        )
     y = da.transpose(..., dim).values.astype(np.float64).reshape(-1, da.sizes[dim])
     y = np.where(np.isfinite(y), y, np.nan)
     if y.shape[0] == 1:
@@ -300,17 +302,21 @@ def _mean_of_frames(name: str, spectrum: Spectrum, dim: str) -> Floats:
         mean[seen] = 0.0
         return mean
     np.divide(numerator, denominator, out=mean, where=denominator > 0.0)
-    return mean * brightness.mean()
+    return np.asarray(mean * brightness.mean())
 
 
-def _refuse_gaps(labels: list[str], table: Floats, grid: Spectrum, dim: str, axis: Floats) -> Floats:
+def _refuse_gaps(
+    labels: list[str], table: Floats, grid: Spectrum, dim: str, axis: Floats
+) -> Floats:
     """NaN is allowed only where the data to be unmixed have no number either."""
     if np.all(np.isfinite(table)):
         return table
     data = _intensity("like", grid)
-    empty = ~np.isfinite(data).any([d for d in data.dims if d != dim]).values
+    finite = np.isfinite(data.transpose(..., dim).values).reshape(-1, data.sizes[dim])
+    empty = ~finite.any(axis=0)
     for label, row in zip(labels, table, strict=True):
-        bad = ~np.isfinite(row) & ~empty
+        bad = ~np.isfinite(row)
+        bad &= ~empty | bool(bad.all())
         if np.any(bad):
             raise _gap(label, axis[bad], dim)
     table[:, empty] = np.nan
@@ -327,7 +333,7 @@ def _normalised(labels: list[str], table: Floats, dim: str, axis: Floats) -> Flo
                 f"{names.unit(dim)}, not a positive one",
                 "Check that the component emits in this range and that no baseline was over-subtracted.",
             )
-    return table / area[:, None]
+    return np.asarray(table / area[:, None])
 
 
 def _refuse_twins(labels: list[str], table: Floats) -> None:
