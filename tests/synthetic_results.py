@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from plkit import fit_arrhenius, names
+from plkit import fit_arrhenius, fit_diffusion_temperature, names
 from plkit.physics.rates import (
     BIEXPONENTIAL_PARAMETERS,
     biexponential_decay,
@@ -121,25 +121,14 @@ def map_result(n: int = 60, seed: int = 4) -> xr.Dataset:
 
 
 def diffusion(seed: int = 6) -> xr.Dataset:
-    """A result with the points of D(T), as of fit_diffusion_temperature."""
-    from plkit.arrhenius.fitting import fit_points
-    from plkit.arrhenius.inputs import TemperatureErrors, gather
-
+    """A real fit of D(T) over powers."""
     rng = np.random.default_rng(seed)
-    power = np.array([10.0, 40.0, 80.0, 120.0, 160.0])
-    t = variable("temperature", "power", 293.15 + 0.1 * power).assign_coords(
-        power=axis("power", power)
-    )
+    power = axis("power", [10.0, 40.0, 80.0, 120.0, 160.0])
+    t = variable("temperature", "power", 293.15 + 0.1 * power.values).assign_coords(power=power)
     d = 5.3e-11 * np.exp(-0.182 / 8.617333e-5 / t.values) * (1 + rng.normal(0, 0.02, 5))
-    points = gather(
-        variable("diffusion_coefficient", "power", d).assign_coords(power=axis("power", power)),
+    return fit_diffusion_temperature(
+        variable("diffusion_coefficient", "power", d).assign_coords(power=power),
         t,
-        quantity="diffusion_coefficient",
-        variable="diffusion_coefficient",
-        stderr=0.02 * d,
-        temperature_errors=TemperatureErrors(None, 0.08 * (t.values - 293.15)),
-        scatter=0.0,
-        power=None,
-        action="make a test result",
+        diffusion_stderr=0.02 * d,
+        shared_temperature_stderr=0.08 * (t - 293.15),
     )
-    return fit_points(points)

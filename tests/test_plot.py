@@ -117,7 +117,9 @@ def test_every_figure_has_a_column_width_labels_and_readable_text(kind, figures)
             assert bottom, kind
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", ["movie", "unmixing", "kinetics", "arrhenius", "map", "temperature"]
+)
 def test_the_same_figure_gives_the_same_bytes(kind, figures, tmp_path):
     first = plot.save_figure(figures[kind], tmp_path / "a", identifier="abc", dpi=72)
     second = plot.save_figure(figures[kind], tmp_path / "b", identifier="abc", dpi=72)

@@ -45,6 +45,16 @@ def arrhenius_points(result: xr.Dataset, action: str = "plot Arrhenius' law") ->
     ------
     DataError
         If the result holds no points.
+
+    Examples
+    --------
+    >>> from plkit import names
+    >>> from plkit.arrhenius import fit_arrhenius
+    >>> t = xr.DataArray([290.0, 300.0, 310.0], dims="point", attrs=names.attrs("temperature"))
+    >>> k = xr.DataArray([0.03, 0.04, 0.055], dims="point", attrs=names.attrs("rate"))
+    >>> result = fit_arrhenius(k, t, rate_scatter=0.02)
+    >>> arrhenius_points(result)["inverse"].values.round(3).tolist()
+    [3.448, 3.333, 3.226]
     """
     quantity = str(result.attrs.get("quantity", "rate"))
     missing = [n for n in (quantity, TEMPERATURE, "activation_energy") if n not in result.variables]
@@ -95,6 +105,16 @@ def plot_arrhenius(
     ------
     DataError
         If a result is not that of a fit.
+
+    Examples
+    --------
+    >>> from plkit import names
+    >>> from plkit.arrhenius import fit_arrhenius
+    >>> t = xr.DataArray([290.0, 300.0, 310.0], dims="point", attrs=names.attrs("temperature"))
+    >>> k = xr.DataArray([0.03, 0.04, 0.055], dims="point", attrs=names.attrs("rate"))
+    >>> result = fit_arrhenius(k, t, rate_scatter=0.02)
+    >>> plot_arrhenius(result).axes[0].get_legend_handles_labels()[1][0].split(" = ")[1]
+    '0.235 ± 0.011 eV'
     """
     figure, ax = new_axes(ax, aspect=0.86)
     quantity = "rate"
@@ -170,6 +190,17 @@ def plot_diffusion(
     ------
     DataError
         If a result is not that of a fit.
+
+    Examples
+    --------
+    >>> from plkit import names
+    >>> from plkit.diffusion import fit_diffusion_temperature
+    >>> t = xr.DataArray([295.0, 300.0, 310.0], dims="point", attrs=names.attrs("temperature"))
+    >>> d = xr.DataArray([4e-14, 4.5e-14, 6e-14], dims="point",
+    ...                  attrs=names.attrs("diffusion_coefficient"))
+    >>> result = fit_diffusion_temperature(d, t, diffusion_scatter=0.03)
+    >>> plot_diffusion(result).axes[0].get_ylabel()
+    'Diffusion coefficient $D$ (m²/s)'
     """
     from matplotlib.ticker import MaxNLocator
 

@@ -180,6 +180,15 @@ def hv_kinetics(unmixed: xr.Dataset, kinetics: xr.Dataset) -> Any:
     ------
     DataError
         If the fractions run over more than component and time.
+
+    Examples
+    --------
+    >>> falls = np.array([1.0, 0.6, 0.5])
+    >>> axes = {"component": ["pristine", "bromide"], "time": [0.0, 50.0, 100.0]}
+    >>> f = xr.DataArray([falls, 1.0 - falls], axes, ("component", "time"))
+    >>> fit = xr.Dataset({"k01": 0.4, "k1": 0.04, "k02": 0.3, "k2": 0.005, "plateau": 0.3})
+    >>> [type(e).__name__ for e in hv_kinetics(f.to_dataset(name="fraction"), fit)][:3]
+    ['Area', 'Curve', 'Scatter']
     """
     hv = _holoviews()
     action = "draw the kinetics"
@@ -224,6 +233,14 @@ def hv_arrhenius(result: xr.Dataset) -> Any:
     ------
     DataError
         If the result is not that of a fit.
+
+    Examples
+    --------
+    >>> from plkit.arrhenius import fit_arrhenius
+    >>> t = xr.DataArray([290.0, 300.0, 310.0], dims="point", attrs=names.attrs("temperature"))
+    >>> k = xr.DataArray([0.03, 0.04, 0.055], dims="point", attrs=names.attrs("rate"))
+    >>> [e.label for e in hv_arrhenius(fit_arrhenius(k, t, rate_scatter=0.02)) if e.label]
+    ['E_a = 0.235 ± 0.011 eV']
     """
     from plkit.arrhenius import predict_arrhenius
     from plkit.plot.style import value_text

@@ -92,6 +92,16 @@ def plot_kinetics(unmixed: xr.Dataset, kinetics: xr.Dataset, *, ax: Axes | None 
     Notes
     -----
     With two components the one that grows is 1 minus the one that falls, and so is its fit.
+
+    Examples
+    --------
+    >>> falls = np.array([1.0, 0.6, 0.5])
+    >>> axes = {"component": ["pristine", "bromide"], "time": [0.0, 50.0, 100.0]}
+    >>> f = xr.DataArray([falls, 1.0 - falls], axes, ("component", "time"))
+    >>> fit = xr.Dataset({"k01": 0.4, "k1": 0.04, "k02": 0.3, "k2": 0.005, "plateau": 0.3})
+    >>> ax = plot_kinetics(f.to_dataset(name="fraction"), fit).axes[0]
+    >>> float(round(ax.lines[1].get_ydata()[0], 6))  # the fit at time 0
+    1.0
     """
     action = "plot the kinetics"
     fraction = unmixed["fraction"]
@@ -211,6 +221,13 @@ def plot_conversion(
     ------
     DataError
         If there is no power, or no conversion at that exposure.
+
+    Examples
+    --------
+    >>> kin = xr.Dataset({"conversion": ("power", [0.3, 0.6]),
+    ...                   "conversion_stderr": ("power", [0.01, 0.01])}, {"power": [10.0, 80.0]})
+    >>> plot_conversion({"x = 1": kin}).axes[0].get_legend_handles_labels()[1]
+    ['x = 1']
     """
     action = "plot the conversion"
     figure, ax = new_axes(ax)

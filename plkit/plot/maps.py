@@ -251,6 +251,13 @@ def plot_composition(
     ------
     DataError
         If the data is not one map.
+
+    Examples
+    --------
+    >>> da = xr.DataArray(np.eye(4), {"y": np.arange(4.0), "x": np.arange(4.0)}, ("y", "x"))
+    >>> figure = plot_composition(da.to_dataset(name="x_iodine"), clim=(0.0, 1.5))
+    >>> figure.axes[0].collections[0].get_clim()
+    (0.0, 1.5)
     """
     dataset, values = map_of(data, "x_iodine", "plot the composition")
     figure, ax = new_axes(ax, aspect=0.82)

@@ -78,6 +78,17 @@ def plot_profile(
     ------
     DataError
         If there is more than one map, or the fit is of several.
+
+    Examples
+    --------
+    >>> x = np.arange(0.0, 9.0)
+    >>> cut = xr.DataArray(0.6 * np.exp(-0.5 * (x - 4.0) ** 2), {"x": x}, ("x",), "fraction")
+    >>> fit = {"profile_amplitude": 0.6, "profile_sigma": 1.0, "offset": 0.0, "centre_x": 4.0}
+    >>> fit |= {"diffusion_coefficient": 1e-14, "diffusion_coefficient_stderr": 1e-15}
+    >>> figure = plot_profile(cut, xr.Dataset({**fit, "profile_sigma_stderr": 0.1}))
+    >>> print(figure.axes[0].get_legend_handles_labels()[1][0])
+    fit: σ = 1.00 ± 0.10 µm
+    $D$ = (1.00 ± 0.10) × 10⁻¹⁴ m²/s
     """
     dims = {Y, X} if Y in fraction.dims else {X}
     fraction = reduce_to(fraction, dims, _ACTION)

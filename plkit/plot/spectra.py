@@ -173,8 +173,8 @@ def plot_spectral_movie(
     --------
     >>> da = xr.DataArray(np.ones((3, 5)), {"time": [0.0, 1.0, 2.0], "wavelength": np.arange(5.0)},
     ...                   ("time", "wavelength"), "intensity", {"units": "counts"})
-    >>> plot_spectral_movie(da).axes[0].get_xlim()
-    (-0.5, 4.5)
+    >>> [float(x) for x in plot_spectral_movie(da).axes[0].get_xlim()]
+    [-0.5, 4.5]
     """
     action = "plot a series of spectra as an image"
     da = array_of(data, variable, action)

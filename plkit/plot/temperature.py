@@ -50,6 +50,13 @@ def plot_temperature(heat: xr.Dataset, *, ax: Axes | None = None) -> Figure:
     ------
     DataError
         If the dataset holds no temperatures.
+
+    Examples
+    --------
+    >>> heat = xr.Dataset({"detection_temperature": ("power", [296.0, 299.0]),
+    ...                    "ambient_temperature": 293.0}, {"power": [40.0, 80.0]})
+    >>> plot_temperature(heat).axes[0].lines[0].get_ydata().tolist()
+    [293.0, 296.0, 299.0]
     """
     has_powers = "detection_temperature" in heat
     if not has_powers and (ax is not None or "rise_per_power" not in heat):

@@ -45,6 +45,14 @@ def component_spectra(result: xr.Dataset, refs: xr.DataArray) -> xr.DataArray:
     ------
     DataError
         If a measured background was fitted, which the result does not hold.
+
+    Examples
+    --------
+    >>> axis = {"component": ["a", "b"], "wavelength": np.arange(500.0, 503.0)}
+    >>> refs = xr.DataArray([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]], axis, ("component", "wavelength"))
+    >>> result = xr.Dataset({"amplitude": ("component", [10.0, 4.0])}, {"component": ["a", "b"]})
+    >>> component_spectra(result, refs).sum("component").values.tolist()
+    [5.0, 4.0, 5.0]
     """
     dim = spectral_dim(refs, _ACTION)
     axis = refs[dim].values.astype(float)
@@ -101,6 +109,15 @@ def plot_unmixing(
     ------
     DataError
         If there are several spectra, or axes differ.
+
+    Examples
+    --------
+    >>> axis = {"component": ["a", "b"], "wavelength": np.arange(500.0, 503.0)}
+    >>> refs = xr.DataArray([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]], axis, ("component", "wavelength"))
+    >>> result = xr.Dataset({"amplitude": ("component", [10.0, 4.0])}, {"component": ["a", "b"]})
+    >>> data = xr.DataArray([5.0, 4.0, 6.0], {"wavelength": axis["wavelength"]}, ("wavelength",))
+    >>> plot_unmixing(data, refs, result).axes[1].lines[1].get_ydata().tolist()  # the residual
+    [0.0, 0.0, 1.0]
     """
     spectrum = array_of(data, INTENSITY, _ACTION)
     spectral = spectral_dim(spectrum, _ACTION)

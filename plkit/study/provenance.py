@@ -85,6 +85,12 @@ def provenance(recipe: Recipe, *, seed: int | None = None) -> dict[str, Any]:
         (as read, defaults included), ``recipe_text`` (as written), ``recipe_sha256`` and
         ``inputs``: per file ``role``, ``name``, ``sha256``, ``bytes``. No date and no absolute
         path, so that the same study gives the same record anywhere.
+
+    Examples
+    --------
+    >>> record = provenance(load_recipe("study/STUDY.toml"))  # doctest: +SKIP
+    >>> record["inputs"][0]["name"]                           # doctest: +SKIP
+    'x1.0.nc'
     """
     from plkit import __version__
 

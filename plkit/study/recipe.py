@@ -260,6 +260,13 @@ def write_template(folder: str | Path) -> Path:
     ------
     RecipeError
         If there is a recipe already.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_template(f"{folder}/new").name
+    'STUDY.toml'
     """
     target = Path(folder) / RECIPE_NAME
     if target.exists():

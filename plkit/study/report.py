@@ -85,6 +85,14 @@ def write_report(
     ------
     DataError
         If a figure is neither SVG nor PNG, or a file cannot be read or written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = write_report(xr.DataTree(), {"title": "Film 7"}, {}, f"{folder}/report.html")
+    ...     "<h1>Film 7</h1>" in file.read_text("utf-8")
+    True
     """
     path = Path(path)
     provenance = json.loads(str(tree.attrs.get("provenance", "{}")))
