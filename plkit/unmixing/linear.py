@@ -56,7 +56,7 @@ def unmix(
         (component, λ) on the axis of the data, from :func:`plkit.references`. Only the shapes matter.
         A channel in which a reference is NaN is left out everywhere.
     noise : {"poisson", "uniform"} or xarray.DataArray, optional
-        ``"poisson"`` (default for counts): variance = gain · expected + floor, the expected counts
+        ``"poisson"`` (default for a Dataset of counts): variance = gain · expected + floor, the expected counts
         from the model. ``"uniform"`` (default otherwise): equal weights, σ from the residual. An
         array: the variance of every value [counts²], over λ or over all dims; never build it from the
         observed counts themselves, that pulls every amplitude down.
