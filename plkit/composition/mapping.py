@@ -10,11 +10,15 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from plkit import names
-from plkit.composition.phases import SecondLine, centroid_above_background, find_second_line
+from plkit.composition.phases import (
+    Axis,
+    centroid_above_background,
+    find_second_line,
+)
 from plkit.errors import DataError
-from plkit.names import ENERGY, FIT_STATUS, INTENSITY, NOISE_GAIN, WAVELENGTH
+from plkit.names import FIT_STATUS, INTENSITY, NOISE_GAIN, WAVELENGTH
 from plkit.physics.calibration import Calibration, get_calibration
-from plkit.schema import add_history, require_unit, spectral_dim
+from plkit.schema import add_history, conform, require_unit, spectral_dim
 
 __all__ = ["CompositionFlag", "composition_map"]
 
@@ -98,8 +102,9 @@ def composition_map(
     unequal.
 
     Two lines: Gaussians of a common width and a linear background, against one; flagged where the
-    Bayesian criterion falls by more than 10, the lines are apart by their width at least, and the
-    weaker one has 5 % of the height of the other, so that neither asymmetry nor a wing counts.
+    Bayesian criterion falls by more than 10, the lines are apart by 1.25 of their width at least, and the
+    weaker one has 5 % of the height of the other, so that neither asymmetry nor a wing counts (the
+    wings of a Lorentzian do).
     Maximum and centroid: σ includes 0.1 of the width, which the asymmetry of one line may cause. A
     mixture of 513 and 590 nm shows why: its maximum jumps from x = 0.13 to 1.51 as shares change,
     and its centroid invents 1.0.
@@ -123,6 +128,7 @@ def composition_map(
     elif INTENSITY in ds:
         from plkit.peaks import fit_peaks
 
+        ds = conform(ds)  # so that peaks and phases below have one order of pixels
         peaks = fit_peaks(ds, method=method)
         phases = _phases(ds)
     else:
@@ -206,23 +212,20 @@ def _invert(e: Array, s: Array, seen: Bool, curve: Calibration) -> tuple[dict[st
 
 def _phases(ds: xr.Dataset) -> dict[str, Any]:
     """Centroid of the whole spectrum and evidence for two lines, as labelled arrays."""
-    from plkit.spectra import to_energy, variance
+    from plkit.spectra import variance
 
     dim = spectral_dim(ds, _ACTION)
-    if dim == WAVELENGTH:
-        ds = to_energy(ds)
-    ds = ds.sortby(ENERGY)
-    da = ds[INTENSITY].transpose(..., ENERGY)
+    da = ds[INTENSITY].transpose(..., dim)
     shape = da.shape[:-1]
-    y = np.asarray(da.values, dtype=float).reshape(-1, da.shape[-1])
+    axis, order = _axis(ds[dim], dim)
+    y = np.asarray(da.values, dtype=float).reshape(-1, da.shape[-1])[:, order]
     var = None
     if NOISE_GAIN in ds:
-        var = variance(ds).transpose(..., ENERGY).broadcast_like(da).transpose(*da.dims).values
-        var = np.asarray(var, dtype=float).reshape(y.shape)
-    axis = np.asarray(ds[ENERGY].values, dtype=float)
+        var = np.asarray(variance(ds).broadcast_like(da).transpose(*da.dims).values, dtype=float)
+        var = var.reshape(-1, da.shape[-1])[:, order]
     second = find_second_line(axis, y, var)
     centroid, sigma = centroid_above_background(axis, y, var)
-    dims, coords = da.dims[:-1], {k: v for k, v in da.coords.items() if ENERGY not in v.dims}
+    dims, coords = da.dims[:-1], {k: v for k, v in da.coords.items() if dim not in v.dims}
 
     def labelled(values: NDArray[Any], name: str) -> xr.DataArray:
         attrs = names.attrs(name) if name else {}
@@ -232,12 +235,22 @@ def _phases(ds: xr.Dataset) -> dict[str, Any]:
         "peak_centroid": labelled(centroid, "peak_centroid"),
         "peak_centroid_stderr": labelled(sigma, "peak_centroid_stderr"),
         "two_line_bic": labelled(second.bic, "two_line_bic"),
-        "found": labelled(_found(second), ""),
+        "found": labelled(second.found, ""),
     }
 
 
-def _found(second: SecondLine) -> NDArray[Any]:
-    return np.asarray(second.found)
+def _axis(axis: xr.DataArray, dim: str) -> tuple[Axis, NDArray[np.intp]]:
+    """Channels by ascending energy, and their order on the measured axis."""
+    position = np.asarray(axis.values, dtype=float)
+    energy, bandwidth = position, np.ones_like(position)
+    if dim == WAVELENGTH:
+        from plkit.physics import photons
+
+        medium: photons.Medium = "vacuum" if axis.attrs.get("medium") == "vacuum" else "air"
+        energy = photons.energy_from_wavelength(position, medium)
+        bandwidth = photons.relative_bandwidth(position, medium)
+    order = np.argsort(energy, kind="stable")
+    return Axis(energy[order], bandwidth[order], position[order]), order
 
 
 def _several(

@@ -14,17 +14,20 @@ from numpy.typing import NDArray
 
 from plkit.physics.constants import FWHM_PER_SIGMA
 
-__all__ = ["SecondLine", "centroid_above_background", "find_second_line"]
+__all__ = ["Axis", "SecondLine", "centroid_above_background", "find_second_line"]
 
 Array = NDArray[np.float64]
 
 _BLOCK: Final = 1024
-_ITERATIONS: Final = 40
+_ITERATIONS: Final = 30
 _GAIN: Final = 8.0
 """Decrease of χ² by a line added to the residual, from which on two lines are fitted."""
 
 BIC_MARGIN: Final = 10.0
 """Difference of the criteria that counts as very strong evidence."""
+
+MIN_SEPARATION: Final = 1.25
+"""Distance of two lines in their full width, below which they may be one asymmetric line."""
 
 MIN_HEIGHT: Final = 0.05
 """Height of the weaker line, relative to the stronger, below which a wing may pass for a line."""
@@ -56,11 +59,11 @@ class SecondLine:
     def found(self) -> NDArray[np.bool_]:
         """True where two resolved lines explain the spectrum far better than one.
 
-        Two lines nearer than their width are one asymmetric line; a weak one may be a wing.
+        Two lines nearer than 1.25 of their width may be one asymmetric line, a weak one a wing.
         """
         with np.errstate(invalid="ignore"):
             evidence = self.bic > BIC_MARGIN
-            return evidence & (self.separation >= 1.0) & (self.height >= MIN_HEIGHT)
+            return evidence & (self.separation >= MIN_SEPARATION) & (self.height >= MIN_HEIGHT)
 
 
 @dataclass(slots=True)
@@ -74,15 +77,35 @@ class _Lines:
     residual: Array
 
 
-def find_second_line(energy: Array, spectra: Array, variance: Array | None) -> SecondLine:
-    """Compare two lines with one, for every spectrum.
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """Channels of a spectrum, in the order of ascending energy.
 
     Parameters
     ----------
     energy : numpy.ndarray, shape (m,)
-        Ascending axis.
+        Photon energy of every channel, ascending [eV].
+    bandwidth : numpy.ndarray, shape (m,)
+        Energy per interval of the axis that the counts belong to, relative: a line I(E) gives
+        I(E) · bandwidth counts, while a background is smooth along that axis.
+    position : numpy.ndarray, shape (m,)
+        Value on that axis.
+    """
+
+    energy: Array
+    bandwidth: Array
+    position: Array
+
+
+def find_second_line(axis: Axis, spectra: Array, variance: Array | None) -> SecondLine:
+    """Compare two lines with one, for every spectrum.
+
+    Parameters
+    ----------
+    axis : Axis
+        Of the m channels.
     spectra : numpy.ndarray, shape (n, m)
-        Intensities; NaN is left out.
+        Counts per channel of the measured axis; NaN is left out.
     variance : numpy.ndarray, shape (n, m), or None
         Of every value; None where it is not known, then it follows from the residual of two lines.
 
@@ -100,7 +123,7 @@ def find_second_line(energy: Array, spectra: Array, variance: Array | None) -> S
     out = SecondLine(*(np.full(n, np.nan) for _ in range(4)))
     for start in range(0, n, _BLOCK):
         at = slice(start, start + _BLOCK)
-        block = _block(energy, spectra[at], None if variance is None else variance[at])
+        block = _block(axis, spectra[at], None if variance is None else variance[at])
         for whole, part in zip(
             (out.bic, out.separation, out.height, out.width),
             (block.bic, block.separation, block.height, block.width),
@@ -110,7 +133,7 @@ def find_second_line(energy: Array, spectra: Array, variance: Array | None) -> S
     return out
 
 
-def _block(energy: Array, spectra: Array, variance: Array | None) -> SecondLine:
+def _block(axis: Axis, spectra: Array, variance: Array | None) -> SecondLine:
     n = spectra.shape[0]
     known = variance is not None
     var = np.ones_like(spectra) if variance is None else variance
@@ -119,42 +142,32 @@ def _block(energy: Array, spectra: Array, variance: Array | None) -> SecondLine:
     data = np.where(good, spectra, 0.0)
     enough = good.sum(axis=1) >= 12
     result = SecondLine(*(np.full(n, np.nan) for _ in range(4)))
-    first, sigma = _start(energy, data, good)
+    first, sigma = _start(axis.energy, data, good)
     usable = np.flatnonzero(enough & np.isfinite(sigma))
     if not usable.size:
         return result
-    w, y = weights[usable], data[usable]
-    one = _fit(energy, y, w, first[usable, None], sigma[usable])
+    w, y, first, sigma = weights[usable], data[usable], first[usable], sigma[usable]
+    one = _fit(axis, y, w, first[:, None], sigma)
     result.width[usable] = FWHM_PER_SIGMA * one.sigma
     result.bic[usable] = 0.0
-    gain, second = _residual_line(energy, w, one, first[usable], sigma[usable])
+    gain, second = _residual_line(axis, w, one, first, sigma)
     n_good = good[usable].sum(axis=1)
     scale = np.ones(usable.size) if known else np.maximum(one.chisqr, 1e-300) / (n_good - 5)
     again = np.flatnonzero(gain > _GAIN * scale)
     if not again.size:
         return result
-    # From the strongest place and the rest it leaves, and from the best single line and its rest.
-    starts = (
-        (np.stack([first[usable], second], axis=1)[again], sigma[usable][again]),
-        (
-            np.stack([one.centres[:, 0], second], axis=1)[again],
-            np.minimum(one.sigma, sigma[usable])[again],
-        ),
-    )
-    fits = [_fit(energy, y[again], w[again], c, s) for c, s in starts]
-    better = fits[1].chisqr < fits[0].chisqr
-    centres = np.where(better[:, None], fits[1].centres, fits[0].centres)
-    chisqr = np.where(better, fits[1].chisqr, fits[0].chisqr)
-    width = np.where(better, fits[1].sigma, fits[0].sigma)
-    heights = np.where(better[:, None], fits[1].linear[:, :2], fits[0].linear[:, :2])
+    centres = np.stack([first, second], axis=1)[again]
+    two = _fit(axis, y[again], w[again], centres, sigma[again])
     n_again = n_good[again]
-    unit = np.ones(again.size) if known else np.maximum(chisqr, 1e-300) / (n_again - 7)
+    unit = np.ones(again.size) if known else np.maximum(two.chisqr, 1e-300) / (n_again - 7)
     at = usable[again]
-    result.bic[at] = (one.chisqr[again] - chisqr) / unit - 2.0 * np.log(n_again)
-    result.separation[at] = np.abs(np.diff(centres, axis=1)[:, 0]) / (FWHM_PER_SIGMA * width)
+    result.bic[at] = (one.chisqr[again] - two.chisqr) / unit - 2.0 * np.log(n_again)
+    apart = np.abs(np.diff(two.centres, axis=1)[:, 0])
+    result.separation[at] = apart / (FWHM_PER_SIGMA * two.sigma)
+    heights = two.linear[:, :2]
     strong = heights.max(axis=1)
     result.height[at] = np.where(
-        strong > 0, heights.min(axis=1) / np.where(strong > 0, strong, 1), 0
+        strong > 0, heights.min(axis=1) / np.where(strong > 0, strong, 1.0), 0.0
     )
     return result
 
@@ -191,43 +204,38 @@ def _gaussians(energy: Array, centres: Array, sigma: Array) -> tuple[Array, Arra
 
 
 def _evaluate(
-    energy: Array, y: Array, w: Array, centres: Array, sigma: Array
+    axis: Axis, y: Array, w: Array, centres: Array, sigma: Array
 ) -> tuple[_Lines, Array, Array]:
     """Best heights and background, χ², and the normal equations of centres and ln σ."""
     k = centres.shape[1]
-    g, u = _gaussians(energy, centres, sigma)
-    axis = (energy - energy.mean()) / np.ptp(energy)
-    basis = np.concatenate(
-        [g, np.broadcast_to(np.stack([np.ones_like(axis), axis], 1), (*g.shape[:2], 2))], axis=2
-    )
-    basis = basis * w[:, :, None]
-    gram = np.einsum("pmi,pmj->pij", basis, basis)
+    g, u = _gaussians(axis.energy, centres, sigma)
+    g = g * (w * axis.bandwidth)[:, :, None]
+    along = (axis.position - axis.position.mean()) / np.ptp(axis.position)
+    basis = np.concatenate([g, w[:, :, None], (w * along)[:, :, None]], axis=2)
+    transposed = basis.transpose(0, 2, 1)
+    gram = transposed @ basis
     # tiny ridge: two lines may come to lie on one another
     size = np.einsum("pii->pi", gram)
     gram = gram + (1e-10 * size + 1e-300)[:, :, None] * np.eye(k + 2)
-    right = np.einsum("pmi,pm->pi", basis, w * y)
-    linear = np.linalg.solve(gram, right[:, :, None])[:, :, 0]
-    residual = w * y - np.einsum("pmi,pi->pm", basis, linear)
-    heights = linear[:, None, :k]
-    slope = heights * g * u
-    jac = np.concatenate(
-        [slope / sigma[:, None, None], (slope * u).sum(axis=2, keepdims=True)], axis=2
-    )
-    jac = jac * w[:, :, None]
-    inner = np.linalg.solve(gram, np.einsum("pmi,pmj->pij", basis, jac))
-    jac = jac - np.einsum("pmi,pij->pmj", basis, inner)
-    normal = np.einsum("pmi,pmj->pij", jac, jac)
-    gradient = np.einsum("pmi,pm->pi", jac, residual)
-    lines = _Lines(centres, sigma, linear, np.einsum("pm,pm->p", residual, residual), residual)
-    return lines, normal, gradient
+    weighted = (w * y)[:, :, None]
+    linear = np.linalg.solve(gram, transposed @ weighted)
+    residual = weighted - basis @ linear
+    slope = linear[:, None, :k, 0] * g * u / sigma[:, None, None]
+    by_width = (slope * u).sum(axis=2, keepdims=True) * sigma[:, None, None]
+    jac = np.concatenate([slope, by_width], axis=2)
+    jac = jac - basis @ np.linalg.solve(gram, transposed @ jac)
+    normal = jac.transpose(0, 2, 1) @ jac
+    gradient = (jac.transpose(0, 2, 1) @ residual)[:, :, 0]
+    chisqr = (residual**2).sum(axis=(1, 2))
+    return _Lines(centres, sigma, linear[:, :, 0], chisqr, residual[:, :, 0]), normal, gradient
 
 
-def _fit(energy: Array, y: Array, w: Array, centres: Array, sigma: Array) -> _Lines:
+def _fit(axis: Axis, y: Array, w: Array, centres: Array, sigma: Array) -> _Lines:
     """Levenberg–Marquardt of a batch, each spectrum with its own damping."""
-    step_limit = 0.5
+    step_limit, energy = 0.5, axis.energy
     narrowest = float(np.median(np.diff(energy))) / 2.0
     widest = float(np.ptp(energy)) / 2.0
-    state, normal, gradient = _evaluate(energy, y, w, centres, np.clip(sigma, narrowest, widest))
+    state, normal, gradient = _evaluate(axis, y, w, centres, np.clip(sigma, narrowest, widest))
     damping = np.full(y.shape[0], 1e-2)
     active = np.ones(y.shape[0], dtype=bool)
     for _ in range(_ITERATIONS):
@@ -244,9 +252,9 @@ def _fit(energy: Array, y: Array, w: Array, centres: Array, sigma: Array) -> _Li
         step = step / np.maximum(1.0, reach.max(axis=1, keepdims=True) / step_limit)
         new_sigma = np.clip(state.sigma[at] * np.exp(step[:, -1]), narrowest, widest)
         new_centres = np.clip(state.centres[at] + step[:, :-1], energy[0], energy[-1])
-        new, new_normal, new_gradient = _evaluate(energy, y[at], w[at], new_centres, new_sigma)
+        new, new_normal, new_gradient = _evaluate(axis, y[at], w[at], new_centres, new_sigma)
         good = new.chisqr <= state.chisqr[at]
-        small = state.chisqr[at] - new.chisqr <= 1e-6 * (state.chisqr[at] + 1e-300)
+        small = state.chisqr[at] - new.chisqr <= 1e-4 * state.chisqr[at]
         active[at[(good & small) | (damping[at] > 1e8)]] = False
         damping[at] = np.where(good, np.maximum(damping[at] / 10.0, 1e-9), damping[at] * 10.0)
         to = at[good]
@@ -257,56 +265,54 @@ def _fit(energy: Array, y: Array, w: Array, centres: Array, sigma: Array) -> _Li
 
 
 def _residual_line(
-    energy: Array, w: Array, one: _Lines, first: Array, sigma: Array
+    axis: Axis, w: Array, one: _Lines, first: Array, sigma: Array
 ) -> tuple[Array, Array]:
-    """Largest decrease of χ² by a line of known width in the residual, and the second place.
+    """Largest decrease of χ² by a line of known width in the residual, and where it lies.
 
-    The second place is where the residual of the one line is best explained, or, where that is at
-    the line itself, where the data away from the highest place are.
+    Places within three quarters of the width of the highest place are left out: a wing of the line
+    starts no second one.
     """
+    energy = axis.energy
     step = max(float(np.median(sigma)) / 2.0, float(np.median(np.diff(energy))))
-    grid = np.arange(energy[0], energy[-1] + step, step)
     width = np.minimum(sigma, one.sigma)
     best = np.full(sigma.size, -1.0)
     place = first.copy()
-    for centre in grid:
-        g = np.exp(-0.5 * ((energy[None, :] - centre) / width[:, None]) ** 2) * w
-        along = np.einsum("pm,pm->p", g, one.residual)
-        norm = np.einsum("pm,pm->p", g, g)
+    for centre in np.arange(energy[0], energy[-1] + step, step):
+        g = np.exp(-0.5 * ((energy[None, :] - centre) / width[:, None]) ** 2) * w * axis.bandwidth
+        along, norm = (g * one.residual).sum(axis=1), (g * g).sum(axis=1)
         gain = np.where((along > 0) & (norm > 0), along**2 / np.where(norm > 0, norm, 1.0), 0.0)
-        # a wing of the highest line itself starts no second one
-        gain = np.where(np.abs(centre - first) < FWHM_PER_SIGMA * width * 0.75, 0.0, gain)
+        gain = np.where(np.abs(centre - first) < 0.75 * FWHM_PER_SIGMA * width, 0.0, gain)
         better = gain > best
         best, place = np.where(better, gain, best), np.where(better, centre, place)
     return best, place
 
 
 def centroid_above_background(
-    energy: Array, spectra: Array, variance: Array | None
+    axis: Axis, spectra: Array, variance: Array | None
 ) -> tuple[Array, Array]:
-    """First moment of every whole spectrum above its background, with σ.
+    """Mean photon energy of every whole spectrum above its background, with σ.
 
     Parameters
     ----------
-    energy : numpy.ndarray, shape (m,)
-        Ascending axis.
+    axis : Axis
+        Of the m channels.
     spectra : numpy.ndarray, shape (n, m)
-        Intensities; NaN is left out.
+        Counts per channel of the measured axis; NaN is left out.
     variance : numpy.ndarray, shape (n, m), or None
         Of every value; the scatter of the outer channels where it is None.
 
     Returns
     -------
     centroid, centroid_stderr : numpy.ndarray, shape (n,)
-        [unit of the axis]; NaN where nothing stands above the background.
+        [eV]; NaN where nothing stands above the background.
 
     Notes
     -----
-    The background is the mean of the outer sixteenths, and its σ enters that of the centroid.
-    Unlike the centroid of ``fit_peaks``, which looks at the highest peak alone, this one sees every
-    line of the spectrum, and so moves away from the maximum where there are two.
+    The background is constant along the measured axis, the mean of the outer sixteenths, and its σ
+    enters. Unlike the centroid of ``fit_peaks``, which looks at the highest peak alone, this one
+    sees every line of the spectrum, and so moves away from the maximum where there are two.
     """
-    m = energy.size
+    m = axis.energy.size
     edge = np.zeros(m, dtype=bool)
     edge[: max(m // 16, 1)] = edge[-max(m // 16, 1) :] = True
     good = np.isfinite(spectra)
@@ -319,13 +325,13 @@ def centroid_above_background(
         variance = np.broadcast_to(scatter[:, None], y.shape)
     v = np.where(good & np.isfinite(variance), variance, 0.0)
     above = np.where(good, y - background[:, None], 0.0)
-    # channels of unequal width: the moment is an integral
-    width = np.gradient(energy)
+    width = np.abs(np.gradient(axis.position))  # channels of unequal width: an integral
     total = above @ width
-    seen = total > 3.0 * np.sqrt(v @ width**2)
-    safe = np.where(seen, total, 1.0)
-    centroid = np.where(seen, above @ (width * energy) / safe, np.nan)
-    lever = width * (energy[None, :] - centroid[:, None]) / safe[:, None]
     background_var = (v * outer).sum(axis=1) / n_outer**2
+    total_var = v @ width**2 + background_var * (good @ width) ** 2
+    seen = total > 3.0 * np.sqrt(total_var)
+    safe = np.where(seen, total, 1.0)
+    centroid = np.where(seen, above @ (width * axis.energy) / safe, np.nan)
+    lever = width * (axis.energy[None, :] - centroid[:, None]) / safe[:, None]
     var = (lever**2 * v).sum(axis=1) + (lever * good).sum(axis=1) ** 2 * background_var
     return centroid, np.sqrt(var)
