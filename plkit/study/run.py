@@ -245,7 +245,7 @@ def _analyse_sample(files: StudyFiles, name: str, notes: _Notes) -> SampleResult
         exposure = files.exposure(name)
         refs = files.references(name, exposure)
         heat = plkit.simulate_heating(
-            *files.spot_and_film(name),
+            *files.spot_and_film(name, refs),
             power_uw=exposure[POWER],
             ambient_k=recipe.environment.ambient_k,
         )
