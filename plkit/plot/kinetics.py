@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["by_name", "falling_component", "fitted_curve", "plot_conversion", "plot_kinetics"]
+__all__ = ["fitted_curve", "plot_conversion", "plot_kinetics"]
 
 _CURVE_POINTS = 400
 

@@ -24,10 +24,27 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["failed_pixels", "map_of", "plot_composition", "plot_map"]
+__all__ = ["failed_pixels", "plot_composition", "plot_map"]
 
 _FIRST_FAILURE = 3
 """Status from which a fit has no values: no_signal, failed."""
+
+
+_DOTS = "....."
+
+
+def _hatch_colour(hatch: str) -> str:
+    """Grey on the grey of missing values; vermilion dots where they stand on colours."""
+    return "#D55E00" if hatch == _DOTS else "#6E6E6E"
+
+
+# Flags of a composition, in words: those without a value, then one whose value is no mean.
+_FLAGGED = (
+    ("bromide end: limit only", ("above_bromide_end", "bromide_limit"), "\\\\\\\\\\"),
+    ("beyond iodide end", ("beyond_iodide_end",), "|||||"),
+    ("no peak", ("no_peak",), "xxxxx"),
+    ("several phases", ("multiple_phases",), _DOTS),
+)
 
 
 def failed_pixels(data: xr.Dataset, values: xr.DataArray) -> xr.DataArray:
@@ -118,9 +135,12 @@ def plot_map(
     2
     """
     dataset, values = map_of(data, variable, "plot a map")
-    figure, ax = new_axes(ax, aspect=0.82)
+    own = ax is None
+    figure, ax = new_axes(ax, aspect=0.8)
     failed = failed_pixels(dataset, values).transpose(Y, X)
-    _draw_map(figure, ax, values.where(~failed), failed, clim, cmap, label_of(values))
+    x, y = _draw_map(figure, ax, values.where(~failed), clim, cmap, label_of(values))
+    _hatch(ax, x, y, failed.values, "//////")
+    _say_hatched(ax, [("no result", "//////", int(failed.sum()))], own_figure=own)
     ax.set_title(_title(values), loc="left")
     return figure  # type: ignore[return-value]
 
@@ -138,11 +158,11 @@ def _draw_map(
     figure: Any,
     ax: Any,
     values: xr.DataArray,
-    failed: xr.DataArray,
     clim: tuple[float, float] | None,
     cmap: str,
     text: str,
-) -> None:
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw map, scale bar and colour bar; return the edges of the pixels."""
     x, y = (_edges(values[d].values.astype(float)) for d in (X, Y))
     known = values.values[np.isfinite(values.values)]
     if clim is None and known.size:
@@ -152,7 +172,6 @@ def _draw_map(
         x, y, values.values, cmap=colour_map(cmap), vmin=low, vmax=high if high > low else low + 1,
         rasterized=True,
     )  # fmt: skip
-    _hatch(ax, x, y, failed.values)
     ax.set_aspect("equal")
     ax.set_xticks([])
     ax.set_yticks([])
@@ -163,6 +182,7 @@ def _draw_map(
     below, above = bool(known.size and known.min() < low), bool(known.size and known.max() > high)
     extend = {(True, True): "both", (True, False): "min", (False, True): "max"}
     add_colour_bar(figure, image, ax, text, extend.get((below, above), "neither"))
+    return x, y
 
 
 def _edges(centres: np.ndarray) -> np.ndarray:
@@ -173,29 +193,50 @@ def _edges(centres: np.ndarray) -> np.ndarray:
     return np.concatenate([[first], middle, [last]])
 
 
-def _hatch(ax: Any, x: np.ndarray, y: np.ndarray, failed: np.ndarray) -> None:
-    """Hatch failed pixels, joined to bars along x so that a thousand of them stay light."""
-    if not failed.any():
-        return
+def _hatch(ax: Any, x: np.ndarray, y: np.ndarray, mask: np.ndarray, hatch: str) -> None:
+    """Hatch pixels, joined to bars along x so that a thousand of them stay light."""
     from matplotlib.collections import PolyCollection
 
     bars = []
-    for row in np.flatnonzero(failed.any(axis=1)):
-        ends = np.diff(np.concatenate([[False], failed[row], [False]]).astype(int))
+    for row in np.flatnonzero(mask.any(axis=1)):
+        ends = np.diff(np.concatenate([[False], mask[row], [False]]).astype(int))
         for start, stop in zip(np.flatnonzero(ends == 1), np.flatnonzero(ends == -1), strict=True):
             left, right, low, high = x[start], x[stop], y[row], y[row + 1]
             bars.append([(left, low), (right, low), (right, high), (left, high)])
-    ax.add_collection(
-        PolyCollection(
-            bars, facecolor="none", edgecolor="#6E6E6E", hatch="//////", linewidth=0, zorder=3
-        ),
-        autolim=False,
-    )
-    n = int(failed.sum())
-    ax.text(
-        1.0, 1.01, f"hatched: no result ({n} of {failed.size})", transform=ax.transAxes,
-        ha="right", va="bottom", fontsize=6.0, color="#444444",
-    )  # fmt: skip
+    if bars:
+        ax.add_collection(
+            PolyCollection(
+                bars,
+                facecolor="none",
+                edgecolor=_hatch_colour(hatch),
+                hatch=hatch,
+                linewidth=0,
+                zorder=3,
+            ),
+            autolim=False,
+        )
+
+
+def _say_hatched(ax: Any, marked: list[tuple[str, str, int]], *, own_figure: bool) -> None:
+    """Say below the map what each hatching means, and of how many pixels."""
+    from matplotlib.patches import Patch
+
+    handles = [
+        Patch(
+            facecolor="none", edgecolor=_hatch_colour(hatch), hatch=hatch, linewidth=0.4,
+            label=f"{text} ({n})",
+        )
+        for text, hatch, n in marked
+        if n
+    ]  # fmt: skip
+    if handles:
+        if own_figure:
+            width, height = ax.figure.get_size_inches()
+            ax.figure.set_size_inches(width, height + 0.15 * len(handles))
+        ax.legend(
+            handles=handles, loc="upper left", bbox_to_anchor=(0.0, 0.0), fontsize=6.5,
+            handlelength=1.8, handleheight=1.0, borderaxespad=0.4,
+        )  # fmt: skip
 
 
 def _add_scale_bar(ax: Any, width: float, x: np.ndarray, y: np.ndarray) -> None:
@@ -231,7 +272,7 @@ def _add_scale_bar(ax: Any, width: float, x: np.ndarray, y: np.ndarray) -> None:
 def plot_composition(
     data: xr.Dataset, *, clim: tuple[float, float] | None = None, ax: Axes | None = None
 ) -> Figure:
-    """Draw a map of the iodine content; pixels whose composition is no number are hatched.
+    """Draw a map of the iodine content; what is no composition, or none of a single phase, is hatched.
 
     Parameters
     ----------
@@ -245,7 +286,7 @@ def plot_composition(
     Returns
     -------
     matplotlib.figure.Figure
-        The figure of the axes.
+        The figure of the axes; the legend says what each hatching means and of how many pixels.
 
     Raises
     ------
@@ -260,9 +301,30 @@ def plot_composition(
     (0.0, 1.5)
     """
     dataset, values = map_of(data, "x_iodine", "plot the composition")
-    figure, ax = new_axes(ax, aspect=0.82)
-    failed = failed_pixels(dataset, values).transpose(Y, X)
+    own = ax is None
+    figure, ax = new_axes(ax, aspect=0.8)
+    unknown = failed_pixels(dataset, values).transpose(Y, X).values
     text = f"{label_of(values)} in CsPbBr$_{{3-x}}$I$_x$"
-    _draw_map(figure, ax, values.where(~failed), failed, clim, "cividis", text)
+    x, y = _draw_map(figure, ax, values, clim, "cividis", text)
+    marked = []
+    for what, flags, hatch in _FLAGGED:
+        mask = _has_flag(dataset, flags)
+        _hatch(ax, x, y, mask, hatch)
+        marked.append((what, hatch, int(mask.sum())))
+        unknown = unknown & ~mask
+    _hatch(ax, x, y, unknown, "//////")
+    _say_hatched(ax, [*marked, ("no result", "//////", int(unknown.sum()))], own_figure=own)
     ax.set_title(_title(values), loc="left")
     return figure  # type: ignore[return-value]
+
+
+def _has_flag(data: xr.Dataset, wanted: tuple[str, ...]) -> np.ndarray:
+    """Pixels with one of the named flags; none where the data carries no flags."""
+    shape = tuple(data.sizes[d] for d in (Y, X))
+    flag = data.get("composition_flag")
+    if flag is None or "flag_masks" not in flag.attrs:
+        return np.zeros(shape, bool)
+    masks = np.atleast_1d(flag.attrs["flag_masks"])
+    meanings = str(flag.attrs.get("flag_meanings", "")).split()
+    bits = sum(int(m) for m, name in zip(masks, meanings, strict=False) if name in wanted)
+    return np.asarray((reduce_to(flag, {Y, X}, "plot flags").transpose(Y, X).values & bits) != 0)

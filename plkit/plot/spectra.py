@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["array_of", "plot_spectra", "plot_spectral_movie", "series_dim"]
+__all__ = [
+    "plot_spectra",
+    "plot_spectral_movie",
+]
 
 
 def array_of(data: xr.Dataset | xr.DataArray, variable: str, action: str) -> xr.DataArray:

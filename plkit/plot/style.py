@@ -27,7 +27,6 @@ __all__ = [
     "label_of",
     "pretty_unit",
     "rc",
-    "styled",
     "text_label",
     "value_text",
 ]
