@@ -366,3 +366,18 @@ def test_errors_for_the_user():
     fit = fit_arrhenius(k, t, rate_scatter=0.01)
     with pytest.raises(DataError, match="not a number above 0 K"):
         predict_arrhenius(fit, -3.0)
+
+
+def test_simulated_heating_gives_temperatures_and_their_shared_sigma():
+    from plkit.sim import Film, LaserSpot, simulate_heating
+
+    film = Film(40.0, 0.4, absorptance=0.24, absorptance_stderr=0.012)
+    spot = LaserSpot(1.0, radius_stderr_um=0.05)
+    heat = simulate_heating(spot, film, power_uw=[10.0, 40.0, 160.0])
+    t = heat.detection_temperature.interp(power=POWERS)
+    k = arrhenius_rate(t, prefactor_for(0.02, 298.0, ENERGY), ENERGY)
+    fit = fit_arrhenius(power_series(k, "rate"), heat, rate_scatter=0.005)
+    assert float(fit.activation_energy) == pytest.approx(ENERGY, rel=1e-6)
+    scale = float(heat.temperature_scale_stderr)
+    assert float(fit.activation_energy_stderr_shared) == pytest.approx(scale * ENERGY, rel=0.08)
+    assert 0.012 < float(fit.activation_energy_stderr) < 0.024

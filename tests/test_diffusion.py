@@ -406,3 +406,81 @@ def test_units_of_axes_are_converted():
     data = halo()
     nm = data.assign_coords({d: (d, data[d].values * 1000.0, {"units": "nm"}) for d in ("x", "y")})
     assert float(fit_fick_profile(nm, time_s=50.0).profile_sigma) == pytest.approx(1.75, rel=1e-6)
+
+
+def temperature_series(energy, width_energy=0.0, noise=0.0, seed=0, n=24):
+    """Halos, rates and temperatures of a series in which D t has its own activation energy."""
+    from plkit.physics.arrhenius import arrhenius_rate, prefactor_for
+
+    powers = np.geomspace(10.0, 160.0, 6)
+    t = 293.0 + 0.065 * powers
+    k = arrhenius_rate(t, prefactor_for(0.02, 298.0, energy), energy)
+    area = arrhenius_rate(t, prefactor_for(1.6**2, 298.0, width_energy), width_energy)
+    maps = power_maps(powers, np.sqrt(area + 0.5**2))
+    rng = np.random.default_rng(seed)
+    maps = maps + noise * rng.normal(size=maps.shape)
+    coords = {"power": maps.power}
+    temperature = xr.DataArray(t, coords, ("power",), attrs=names.attrs("temperature"))
+    return maps, kinetics(powers, k), temperature
+
+
+def test_proof_h22_halo_of_constant_width_repeats_the_energy_of_the_rate():
+    maps, kin, t = temperature_series(0.217, noise=0.01)
+    profiles = fit_fick_profile(maps, stderr=0.01, rate=kin, initial_sigma_um=0.5)
+    fit = plkit.fit_diffusion_temperature(profiles, t)
+    rate = plkit.fit_arrhenius(kin, t)
+    assert int(fit.width_is_constant) == 1
+    assert "no independent measurement" in fit.attrs["width"]
+    off = float(fit.activation_energy - rate.activation_energy)
+    assert off == pytest.approx(float(fit.width_energy), abs=2e-3)
+    assert abs(float(fit.width_energy)) < 2 * float(fit.width_energy_stderr)
+
+
+def test_halo_that_grows_with_temperature_has_its_own_energy():
+    maps, kin, t = temperature_series(0.217, width_energy=0.3, noise=0.002)
+    profiles = fit_fick_profile(maps, stderr=0.002, rate=kin, initial_sigma_um=0.5)
+    fit = plkit.fit_diffusion_temperature(profiles, t)
+    assert int(fit.width_is_constant) == 0
+    assert abs(float(fit.width_energy) - 0.3) < 3 * float(fit.width_energy_stderr)
+    assert abs(float(fit.activation_energy) - 0.517) < 3 * float(fit.activation_energy_stderr)
+
+
+def test_proof_h21_h22_diffusion_over_temperature(tmp_path):
+    """D0 and E_a as printed give D(293 K) = 3.9e-14; the whole chain gives them back."""
+    from plkit.physics.arrhenius import arrhenius_rate
+
+    t = xr.DataArray(np.linspace(300.0, 400.0, 6), dims="point", attrs=names.attrs("temperature"))
+    d = xr.DataArray(
+        arrhenius_rate(t, 5.3e-11, 0.182), dims="point", attrs=names.attrs("diffusion_coefficient")
+    )
+    fit = plkit.fit_diffusion_temperature(d, t, diffusion_stderr=0.05 * d)
+    assert float(fit.d_293k) == pytest.approx(3.92e-14, rel=0.005)
+    assert float(fit.ln_d0) == pytest.approx(np.log(5.3e-11), rel=1e-9)
+    assert float(fit.activation_energy) == pytest.approx(0.182, rel=1e-9)
+    assert float(fit.d_293k_stderr / fit.d_293k) == pytest.approx(float(fit.ln_d_293k_stderr))
+    in_cm2 = (d * 1e4).assign_attrs(units="cm^2/s")
+    again = plkit.fit_diffusion_temperature(in_cm2, t, diffusion_scatter=0.05)
+    assert float(again.d_293k) == pytest.approx(float(fit.d_293k))
+    at = plkit.predict_arrhenius(fit, [293.0, 350.0])
+    assert at.diffusion_coefficient.attrs["units"] == names.unit("diffusion_coefficient")
+    assert "width_is_constant" not in fit
+    fit.to_netcdf(tmp_path / "d.nc")
+
+
+def test_proof_diffusion_energy_covers_and_needs_fine_pixels():
+    """σ(E_D) of six maps grows with the pixel; the 68 % interval holds the truth."""
+    hits, sigma = [], []
+    for seed in range(40):
+        maps, kin, t = temperature_series(0.217, noise=0.012, seed=seed)
+        profiles = fit_fick_profile(maps, stderr=0.012, rate=kin.mean_rate, initial_sigma_um=0.5)
+        fit = plkit.fit_diffusion_temperature(profiles, t)
+        hits.append(
+            abs(float(fit.activation_energy) - 0.217) <= float(fit.activation_energy_stderr)
+        )
+        sigma.append(float(fit.activation_energy_stderr))
+    assert 0.5 <= np.mean(hits) <= 0.86  # 68.3 % ± 2.4 standard errors of 40 draws
+    assert 0.004 < np.mean(sigma) < 0.012
+    coarse = maps.coarsen(x=4, y=4).mean()  # pixels of 2 µm of the same σ each
+    few = fit_fick_profile(coarse, stderr=0.012, rate=kin.mean_rate, initial_sigma_um=0.5)
+    coarse_fit = plkit.fit_diffusion_temperature(few, t)
+    assert float(coarse_fit.activation_energy_stderr) > 3 * np.mean(sigma)
