@@ -322,7 +322,7 @@ class _Biexponential(_PlkitModel):
             A trace without gaps, x ascending.
         """
         slow, fast = _rate_range(np.asarray(x, float))
-        spread = np.geomspace(1.5 * slow, max(0.7 * fast, 3.0 * slow), 4)
+        spread = np.geomspace(1.5 * slow, max(0.5 * fast, 6.0 * slow), 3)
         for i, k2 in enumerate(spread):
             for k1 in spread[i + 1 :]:
                 yield self.guess(data, x, k1=float(k1), k2=float(k2))

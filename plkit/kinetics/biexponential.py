@@ -157,16 +157,14 @@ def _falling_trace(
     if isinstance(sigma, xr.DataArray) and TIME in sigma.coords:
         sigma = sigma.assign_coords({TIME: require_unit(sigma[TIME], TIME, _ACTION)})
     if COMPONENT not in trace.dims:
-        if component is not None and component != str(
-            trace.coords.get(COMPONENT, component).values
-        ):
+        stated = str(trace[COMPONENT].values) if COMPONENT in trace.coords else ""
+        if component is not None and component != stated:
             raise DataError(
                 _ACTION,
                 f"the data has no dimension '{COMPONENT}' to pick '{component}' from",
                 "Leave the argument out, or pass the result of plkit.unmix.",
             )
-        known = trace.coords.get(COMPONENT)
-        return trace, sigma, str(component or ("" if known is None else known.values))
+        return trace, sigma, stated
     found = [str(c) for c in trace[COMPONENT].values]
     name = component if component is not None else choose_component(trace, sigma, _ACTION)
     if name not in found:

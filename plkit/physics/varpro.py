@@ -37,7 +37,7 @@ def rate_bounds(time: Floats) -> tuple[float, float]:
     Parameters
     ----------
     time : numpy.ndarray
-        Ascending times of a trace, at least two [s].
+        Ascending times of a trace, at least two different ones [s].
 
     Returns
     -------
@@ -49,7 +49,8 @@ def rate_bounds(time: Floats) -> tuple[float, float]:
     >>> tuple(round(k, 6) for k in rate_bounds(np.arange(0.0, 501.0)))
     (0.0001, 2.0)
     """
-    return 0.05 / float(time[-1] - time[0]), 2.0 / float(np.min(np.diff(time)))
+    steps = np.diff(time)
+    return 0.05 / float(time[-1] - time[0]), 2.0 / float(np.min(steps[steps > 0]))
 
 
 def fit_biexponential(
@@ -60,7 +61,7 @@ def fit_biexponential(
     Parameters
     ----------
     time : numpy.ndarray
-        Shape (n,), ascending, at least two values [s].
+        Shape (n,), ascending, at least two different values [s].
     signal : numpy.ndarray
         Shape (rows, n); what stands where the weight is zero is not used.
     weight : numpy.ndarray

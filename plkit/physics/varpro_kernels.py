@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 MAX_STARTS: Final = 5
+MAX_COMPANIONS: Final = 3
 MAX_STEPS: Final = 60
 EDGE: Final = 1e-9
 """Distance in ln k at which a rate counts as being at the edge of its range."""
@@ -615,22 +616,50 @@ def _weighted_gram(w: Floats, columns: Floats, gram: Floats) -> None:
 
 
 @_njit(_EXACT)
-def _insertion(
-    t: Floats, y: Floats, w: Floats, p: Floats, grid: Floats, columns: Floats, work: Floats
-) -> int:
-    """Grid rate along which a new exponential lowers χ² fastest; −1 where none does."""
-    r = work[2, : t.size]
+def _anchor(p: Floats, cov: Floats) -> float:
+    """ln k that the data determine best: of the live exponential, or of two that have merged."""
+    if p[0] <= 0.0 or p[2] <= 0.0:
+        return float(p[1] if p[0] > 0.0 else p[3])
+    if abs(p[1] - p[3]) < 0.7:
+        return float((p[0] * p[1] + p[2] * p[3]) / (p[0] + p[2]))
+    first = cov[1, 1] * math.exp(-2.0 * p[1])
+    return float(p[1] if first <= cov[3, 3] * math.exp(-2.0 * p[3]) else p[3])
+
+
+@_njit(_EXACT)
+def _companions(
+    t: Floats, y: Floats, w: Floats, anchor: float, plateau: bool, columns: Floats, gram: Floats,
+    work: Floats, picks: NDArray[np.int64],
+) -> int:  # fmt: skip
+    """Grid rates that go best with the anchor: maxima along the grid, best first."""
+    n = columns.shape[0] - 1
+    e, c = work[0, : t.size], np.empty(3)
+    k = math.exp(anchor)
     for i in range(t.size):
-        r[i] = y[i] - (
-            p[0] * _exp(-math.exp(p[1]) * t[i]) + p[2] * _exp(-math.exp(p[3]) * t[i]) + p[4]
-        )
-    best, where = 0.0, -1
-    for k in range(grid.size):
-        slope = _dot3(w, columns[k], r)
-        norm = _dot3(w, columns[k], columns[k])
-        if slope > 0.0 and slope * slope > best * norm:
-            best, where = slope * slope / norm, k
-    return where
+        e[i] = _exp(-k * t[i])
+    one = columns[n]
+    ee, e1, ye, yo = _dot3(w, e, e), _dot3(w, e, one), _dot3(w, e, y), _dot3(w, y, one)
+    line = np.empty(n)
+    for j in range(n):
+        line[j] = _nnls3(
+            ee, _dot3(w, e, columns[j]), e1, gram[j, j], gram[j, n], gram[n, n],
+            ye, _dot3(w, y, columns[j]), yo, plateau, c,
+        )  # fmt: skip
+    found = 0
+    for j in range(n):
+        left = line[j - 1] if j > 0 else -1.0
+        right = line[j + 1] if j < n - 1 else -1.0
+        if line[j] <= left or line[j] < right:
+            continue
+        m = min(found, picks.size - 1)
+        if found == picks.size and line[j] <= line[picks[m]]:
+            continue
+        while m > 0 and line[picks[m - 1]] < line[j]:
+            picks[m] = picks[m - 1]
+            m -= 1
+        picks[m] = j
+        found = min(found + 1, picks.size)
+    return found
 
 
 @_njit(_EXACT)
@@ -675,29 +704,52 @@ def _chart(
 @_njit(_EXACT)
 def _escalate(
     t: Floats, y: Floats, w: Floats, bounds: tuple[float, float], plateau: bool, grid: Floats,
-    columns: Floats, chart: Floats, work: Floats, p: Floats, chi2: float,
-) -> tuple[float, int]:  # fmt: skip
-    """Search from the other basins of the chart, and from the rate a dead amplitude should have."""
+    columns: Floats, gram: Floats, chart: Floats, work: Floats, p: Floats, cov: Floats, chi2: float,
+    converged: bool,
+) -> tuple[float, int, bool]:  # fmt: skip
+    """Search from the other basins of the chart, and from new companions of the surer rate.
+
+    The chart alone is not enough: where photons abound, a pair of neighbours on the grid mimics one
+    rate between them so much better than the nearest grid rate with its true companion does, that
+    the latter is no maximum of the chart.
+    """
     lo, hi = bounds
     nfev = 0
     picks = np.zeros((MAX_STARTS, 2), np.int64)
     for k in range(_local_maxima(chart, picks)):
-        chi2, more, _ = _try_start(
+        new, more, good = _try_start(
             t, y, w, grid[picks[k, 0]], grid[picks[k, 1]], lo, hi, plateau, work, p, chi2
         )
         nfev += more
-    for _ in range(2):
-        if p[0] > 0.0 and p[2] > 0.0:
-            break
-        k = _insertion(t, y, w, p, grid, columns, work)
-        if k < 0:
-            break
-        lower = chi2
-        live = p[1] if p[0] > 0.0 else p[3]
-        chi2, more, _ = _try_start(t, y, w, live, grid[k], lo, hi, plateau, work, p, chi2)
+        if new < chi2:
+            chi2, converged = new, good
+    others = np.zeros(MAX_COMPANIONS, np.int64)
+    anchor = _anchor(p, cov)
+    for k in range(_companions(t, y, w, anchor, plateau, columns, gram, work, others)):
+        new, more, good = _try_start(
+            t, y, w, anchor, grid[others[k]], lo, hi, plateau, work, p, chi2
+        )  # fmt: skip
         nfev += more
-        if not chi2 < lower:
-            break
+        if new < chi2:
+            chi2, converged = new, good
+    return chi2, nfev, converged
+
+
+@_njit(_EXACT)
+def _merge(
+    t: Floats, y: Floats, w: Floats, bounds: tuple[float, float], plateau: bool, work: Floats,
+    p: Floats, chi2: float, h: Floats,
+) -> tuple[float, int]:  # fmt: skip
+    """Write two exponentials of one rate as one, so that what they share has a σ."""
+    lo, hi = bounds
+    one = p.copy()
+    one[0] = p[0] + p[2]
+    one[1] = (p[0] * p[1] + p[2] * p[3]) / one[0]
+    one[2], one[3] = 0.0, one[1]
+    chi2_one, nfev = _polish(t, y, w, one, lo, hi, plateau, work, h)
+    if chi2_one <= chi2 * (1.0 + RATE_TOLERANCE):
+        p[:] = one
+        return chi2_one, nfev
     return chi2, nfev
 
 
@@ -761,12 +813,17 @@ def fit_rows(
                 _prepare_grid(own_gram, own_tables)
                 _chart(y, w, columns, own_gram, own_tables, plateau, chart)
             before = chi2
-            chi2, more = _escalate(
-                t, y, w, bounds, plateau, grid, columns, chart, work, p, chi2
+            chi2, more, converged = _escalate(
+                t, y, w, bounds, plateau, grid, columns, own_gram, chart, work, p, cov, chi2,
+                converged,
             )  # fmt: skip
             nfev += more
             if chi2 < before:
                 chi2, more = _polish(t, y, w, p, lo, hi, plateau, work, h)
+                nfev += more
+                good = _covariance(p, h, plateau, cov)
+            if not good and p[0] > 0.0 and p[2] > 0.0 and abs(p[1] - p[3]) < 0.1:
+                chi2, more = _merge(t, y, w, bounds, plateau, work, p, chi2, h)
                 nfev += more
                 _covariance(p, h, plateau, cov)
         chi2s[row], nfevs[row] = chi2, nfev
