@@ -21,6 +21,7 @@ from typing import Final
 
 __all__ = [
     "CANONICAL_ORDER",
+    "MEASURED_DIMS",
     "SPECTRAL_DIMS",
     "TABLE",
     "Quantity",
@@ -56,6 +57,9 @@ INPUT: Final = "input"
 
 SPECTRAL_DIMS: Final = (WAVELENGTH, ENERGY, RAMAN_SHIFT, ENERGY_LOSS)
 """Dims along which light is dispersed; exactly one of them is on a spectrum."""
+
+MEASURED_DIMS: Final = (*SPECTRAL_DIMS, DELAY)
+"""Dims along which one measurement runs: a spectrum has one of the former, a decay trace the last."""
 
 CANONICAL_ORDER: Final = (
     SAMPLE, POWER, COMPONENT, TIME, DELAY, POINT, Y, X,
@@ -273,6 +277,8 @@ TABLE: Final[dict[str, Quantity]] = {
         _q("background_level", "counts", "b₀", "Background level", "Per channel, at the middle of the axis."),
         _q("background_tilt", "counts", "b₁", "Background tilt", "From the middle of the axis to its upper end."),
         _q("background_scale", "1", "b", "Background scale", "How often the given background is in the data."),
+        # decay traces
+        _q("filter_density", "1", "OD", "Filter density", "Decadic optical density of the filter before the detector."),
     )
 }
 """Every name with its unit, symbol and meaning, by name."""

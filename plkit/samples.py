@@ -71,6 +71,20 @@ def _trpl(file: str, sha256: str, what: str) -> Sample:
     )  # fmt: skip
 
 
+def _power_series(file: str, sha256: str, what: str) -> Sample:
+    return Sample(
+        "MaxGrossmann/TRPL", "fff2c30122ec387a00f81c34b603e01f9c8c949b",
+        f"Data/Real/{file}", f"grossmann_TRPL_ISE/Data/Real/{file}", sha256, "MIT", what,
+    )  # fmt: skip
+
+
+def _spcm(file: str, sha256: str, what: str) -> Sample:
+    return Sample(
+        "wright-group/WrightTools", "ed26904775a99fea609d70a3e6997d7cf0ecb573",
+        f"WrightTools/datasets/spcm/{file}", f"wrighttools/spcm/{file}", sha256, "MIT", what,
+    )  # fmt: skip
+
+
 def _nk(file: str, sha256: str, what: str) -> Sample:
     path = f"database/data/other/perovskite/{file}"
     return Sample(
@@ -133,6 +147,26 @@ SAMPLES: Final[dict[str, Sample]] = {
         "TRPL_MBG_Air_OD1.dat",
         "4b56b02c8d5a7ec525fca1f337aec0b6ac06c9f781122b80acb5a3f904068d34",
         "time-resolved PL of a perovskite film, optical density 1",
+    ),
+    "trpl-power-series-1": _power_series(
+        "sample1.csv",
+        "ca39d4453e6f5b9203644ff7c7c8f65ed7f6f33dbf91edec74fb748dd3889f80",
+        "time-resolved PL of a III-V sample at five powers; delay in ns, power in W",
+    ),
+    "trpl-power-series-2": _power_series(
+        "sample2.csv",
+        "f33242e3480642af2ce8199398129ffbcbedff289cb0f2f88171ef1b1114b6ec",
+        "time-resolved PL of another III-V sample at five powers; delay in ns, power in W",
+    ),
+    "trpl-spcm": _spcm(
+        "test_data.asc",
+        "66157b3525706f44c7432983d7fc66b902bf9b1271f3356b4c2081bbf9e31ad5",
+        "decay of 1024 bins, Becker & Hickl SPCM",
+    ),
+    "trpl-spcm-setup": _spcm(
+        "test_data_full_metadata.asc",
+        "b2ae8a8edfbf7dd2bd1de8c2a71ed4660b59d263c69104d6f095464a9b9ecdfa",
+        "decay of 4096 bins with the counter's setup, Becker & Hickl SPCM",
     ),
     "nk-cspbbr3": _nk(
         "CsPbBr3/nk/Brennan.yml",

@@ -2,6 +2,7 @@
 
 A measured dataset is an ``xarray.Dataset`` with the variable ``intensity`` (counts), one spectral
 dimension that comes last and ascends, the other dims in canonical order, and a unit on every axis.
+A decay trace has no spectral dimension but ``delay``.
 ``noise_gain`` (counts) and ``noise_floor`` (counts²) carry the noise model
 variance = gain · expected + floor; each is a scalar or runs over the spectral dimension.
 """
@@ -249,7 +250,8 @@ def validate(ds: xr.Dataset, variable: str = names.INTENSITY) -> ValidationRepor
     Parameters
     ----------
     ds : xarray.Dataset
-        With ``intensity`` (…, wavelength) [counts] or another spectral dimension.
+        With ``intensity`` (…, wavelength) [counts] or another spectral dimension, or (…, delay) for a
+        decay trace.
     variable : str, optional
         The measured variable, where it is not ``intensity``.
 
@@ -301,11 +303,11 @@ def _faults(ds: xr.Dataset, variable: str) -> Iterator[Fault]:
 def _dim_faults(da: xr.DataArray) -> Iterator[Fault]:
     dims = [str(d) for d in da.dims]
     spectral = [d for d in dims if d in names.SPECTRAL_DIMS]
-    if len(spectral) != 1:
+    if len(spectral) != 1 and (spectral or names.DELAY not in dims):
         yield Fault(
             "missing_dim", str(da.name),
             f"'{da.name}' has dims {', '.join(dims) or 'none'}: {len(spectral)} spectral dims, not one.",
-            f"Use exactly one of {', '.join(names.SPECTRAL_DIMS)}.",
+            f"Use exactly one of {', '.join(names.SPECTRAL_DIMS)}, or '{names.DELAY}' for a decay trace.",
         )  # fmt: skip
     for d in dims:
         if d not in names.CANONICAL_ORDER:

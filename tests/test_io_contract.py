@@ -31,6 +31,19 @@ LONG = (
 NK = "DATA:\n  - type: tabulated nk\n    data: |\n        0.4 2.1 0.3\n        0.5 2.0 0.1\n"
 
 
+HISTOGRAM = "#TimeHarp 260  Histogram Data\t\t\t01/20/25 15:09:45\r\n#channels per curve\r\n8\r\n#display curve no.\r\n0\t\r\n#memory block no.\r\n0\t\r\n#ns/bin\r\n0.5000\t\r\n#counts\r\n" + "".join(f"{n}\t\r\n" for n in (0, 1, 9, 7, 5, 3, 12, 1))  # fmt: skip
+FLUOTIME = (
+    "Parameters:\r\n  Sample : film\r\n  Exc_Wavelength : 405.0 nm\r\n  Meas_Time : 10.0 s\r\n"
+    "  Meas_BinWidth : 500 ps\r\n  Sync_Frequency : 250 kHz\r\n\r\nData:\r\nTime [ns]\tIntensity [Cnts.]\r\n"
+    "0\t1\r\n0.5\t9\r\n1\t6\r\n1.5\t2\r\n"
+)
+SPCM = (
+    "  Title : film\n  Version : 1 975 M\n  Revision : 2 bits ADC\n  Date : 2017-07-27\n  Time : 13:26:44\n  \n"
+    "*BLOCK 1  ( Time[ns]  No_of_photons )\n0.000 ,    1\n0.250 ,   12\n0.500 ,    5\n0.750 ,    2\n*END\n"
+)
+POWERS = "x1,x2,x3\n0,1e-6,2.0e-5\n0,1.5,2.5\n0,0.25,0.75\n0.0,10,30\n0.5,6,20\n1.0,3,11\n"
+
+
 def spectrum() -> xr.Dataset:
     return xr.Dataset(
         {
@@ -125,6 +138,11 @@ EXAMPLES: dict[str, Callable[[Path], Path] | str] = {
     "lightfield_csv": lambda tmp: _text(tmp, "long.csv", LONG),
     "lightfield_spe": _spe,
     "refractiveindex": lambda tmp: _text(tmp, "a.yml", NK),
+    "picoquant_histogram": lambda tmp: _text(tmp, "a.dat", HISTOGRAM),
+    "fluotime": lambda tmp: _text(tmp, "a.dat", FLUOTIME),
+    "spcm": lambda tmp: _text(tmp, "a.asc", SPCM),
+    "power_series": lambda tmp: _text(tmp, "a.csv", POWERS),
+    "decay_table": lambda tmp: _text(tmp, "a.dat", "\tbins [ps]\tcounts [#]\n0\t0.0\t3.0\n1\t500.0\t9.0\n2\t1000.0\t4.0\n"),
     "andor_sif": "sif_parser_tests/issue33/measurement.sif",
     "digitalmicrograph": "gpl_instrument_maps/quantum-emitters_map.dm4",
     "hspy": "gpl_instrument_maps/nanoparticles.hspy",
@@ -137,6 +155,7 @@ EXAMPLES: dict[str, Callable[[Path], Path] | str] = {
 }
 OPTIONS: dict[str, dict[str, Any]] = {
     "folder": {"pattern": "spot_x{x}_y{y}.txt", "units": {"x": "um", "y": "um"}},
+    "power_series": {"delay_unit": "ns", "power_unit": "W"},
 }
 # These say in their file that their numbers are no counts.
 NO_COUNTS = ("jobinyvon", "digitalsurf")
@@ -170,11 +189,11 @@ def test_reader_keeps_the_contract(
     variable = measured_variable(ds)
     assert variable is not None
     da = ds[variable]
-    # schema: no error, canonical order, spectral dim last, ascending axes with plkit's units
+    # schema: no error, canonical order, spectral dim or delay last, ascending axes with plkit's units
     report = schema.validate(ds, variable)
     assert report.ok, str(report)
     dims = [str(d) for d in da.dims]
-    assert dims[-1] in names.SPECTRAL_DIMS
+    assert dims[-1] in names.MEASURED_DIMS
     assert dims == sorted(dims, key=names.CANONICAL_ORDER.index)
     for dim in dims:
         assert np.all(np.diff(ds[dim].values) > 0)

@@ -226,14 +226,6 @@ def test_matrix_of_surface_photovoltage(test_data: Path) -> None:
     assert float(ds.time[1]) == 1e-8
 
 
-def test_decay_traces_are_out_of_scope(test_data: Path) -> None:
-    for name in ("TRPL_MBG_Air_OD0.dat", "TRPL_MBG_Air_OD1.dat"):
-        with pytest.raises(
-            FileFormatError, match="decay traces without a spectral axis are out of its scope"
-        ):
-            plkit.read(test_data / "kober-czerny_TRPL" / name)
-
-
 @pytest.mark.parametrize(
     ("path", "dims", "ends"),
     [

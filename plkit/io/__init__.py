@@ -8,6 +8,7 @@ A reader is a function ``read_<format>(path, **options) -> xarray.Dataset`` and 
 - *Dims and coordinates* are those of :mod:`plkit.names`: one spectral dim, last; then canonical order;
   every axis ascends and has a unit. A single spectrum has no ``time``; a list of positions has the dim
   ``point``. ``time`` is the middle of the exposure in seconds, counted from the start of the first one.
+  A decay trace has no spectral dim but ``delay``, from the start of the record, not from the pulse.
 - *Variables*: ``intensity`` in counts, in the number type of the file (integers stay integers), or
   another measured quantity under its own name; ``exposure_time`` in seconds where the file says it.
 - *Attributes*: ``instrument``, ``source_file`` (its name), ``source_sha256``, ``reader``, ``history``;
@@ -19,7 +20,7 @@ A reader is a function ``read_<format>(path, **options) -> xarray.Dataset`` and 
   raises one :class:`~plkit.errors.FileFormatError` in one sentence.
 
 Out of scope: correcting, calibrating or averaging what the instrument wrote; detector images without a
-spectral axis; decay traces without one; guessing units.
+spectral axis or a delay; guessing units.
 
 Writers put a dataset into netCDF-4, Zarr or CSV through a temporary file, so that a file appears whole or
 not at all, and never replace one unless told.

@@ -58,11 +58,11 @@ def spectral_dim_of_unit(unit: str) -> str | None:
 
 
 def measured_variable(ds: xr.Dataset) -> str | None:
-    """Name of what was measured: ``intensity``, else the first known variable over a spectral dim."""
+    """Name of what was measured: ``intensity``, else the first known variable over a measured dim."""
     if names.INTENSITY in ds.data_vars:
         return names.INTENSITY
     for name, da in ds.data_vars.items():
-        if str(name) in names.TABLE and any(d in names.SPECTRAL_DIMS for d in da.dims):
+        if str(name) in names.TABLE and any(d in names.MEASURED_DIMS for d in da.dims):
             return str(name)
     return None
 
@@ -209,9 +209,9 @@ def finish(
         found = ", ".join(f"{n}({', '.join(map(str, v.dims))})" for n, v in ds.data_vars.items())
         raise file_error(
             path,
-            f"it holds {found or 'no variable'}, not a measured variable of plkit over a spectral axis",
+            f"it holds {found or 'no variable'}, not a measured variable of plkit over a spectral axis or a delay",
             f"plkit knows {names.INTENSITY} and the variables of plkit.names.TABLE over one of "
-            f"{', '.join(names.SPECTRAL_DIMS)}.",
+            f"{', '.join(names.MEASURED_DIMS)}.",
         )
     ds = ds.assign_attrs(_provenance(ds.attrs, path, reader, hash_source))
     if variable is not None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from plkit import schema
+from plkit import names, schema
 from plkit.io.common import measured_variable
 
 __all__ = ["DimInfo", "FileInfo", "info"]
@@ -219,7 +219,7 @@ def _measured(ds: xr.Dataset, variable: str | None) -> dict[str, Any]:
         zeros = dict.fromkeys(("n_saturated", "n_missing", "n_missing_spectra"), 0)
         return {**nothing, **zeros, "dtype": "", "unit": "", "dims": (), "sketch": "", "faults": ()}
     da = ds[variable]
-    spectral = schema.spectral_dim(da)
+    spectral = next(d for d in names.MEASURED_DIMS if d in da.dims)
     finite = da.notnull()
     level = _saturation_level(ds, da)
     any_finite = bool(finite.any())

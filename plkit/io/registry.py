@@ -38,7 +38,7 @@ class Reader:
     extra : str, optional
         The optional dependency group that the format needs.
     spectrum : bool, optional
-        False where the format also holds results without a spectral dimension.
+        False where the format also holds results without a spectral dimension or a delay.
     """
 
     name: str
@@ -65,11 +65,11 @@ def readers() -> tuple[Reader, ...]:
     >>> [r.name for r in readers()][:3]
     ['netcdf', 'zarr', 'andor_sif']
     """
-    from plkit.io import andor, folder, lightfield, luqy, netcdf, refractive, rosetta, table
+    from plkit.io import andor, folder, lightfield, luqy, netcdf, refractive, rosetta, table, trpl
 
     return (
         netcdf.NETCDF, netcdf.ZARR, andor.READER, lightfield.SPE, *rosetta.READERS,
-        luqy.READER, lightfield.LONG_CSV, refractive.READER, table.READER, folder.READER,
+        luqy.READER, lightfield.LONG_CSV, refractive.READER, *trpl.READERS, table.READER, folder.READER,
     )  # fmt: skip
 
 

@@ -132,7 +132,7 @@ def _spectral_axis(
     if dim is not None and dim not in names.SPECTRAL_DIMS:
         raise file_error(
             path, f"its axis is '{label}', not one of {', '.join(names.SPECTRAL_DIMS)}",
-            "plkit reads spectra; decay traces without a spectral axis are out of its scope.",
+            f'For a decay trace: plkit.read(path, reader="decay_table", delay_unit="{names.unit(names.DELAY)}").',
         )  # fmt: skip
     if unit is None:
         axis = f"the unit of the axis '{name}'" if name else "the unit of the spectral axis"

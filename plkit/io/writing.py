@@ -270,8 +270,8 @@ def _csv(ds: xr.Dataset, path: Path) -> str:
     variable = measured_variable(ds)
     if variable is None:
         raise DataError(
-            action, "the dataset has no measured variable over a spectral dim", "Use .nc."
-        )
+            action, "the dataset has no measured variable over a spectral dim or a delay", "Use .nc."
+        )  # fmt: skip
     da = ds[variable]
     dims = [str(d) for d in da.dims]
     if len(dims) > 2:
@@ -279,10 +279,10 @@ def _csv(ds: xr.Dataset, path: Path) -> str:
             action, f"'{variable}' has {len(dims)} dims ({', '.join(dims)}), not at most 2",
             "Write netCDF (.nc), or select one spectrum or one axis first.",
         )  # fmt: skip
-    if dims[-1] not in names.SPECTRAL_DIMS:
+    if dims[-1] not in names.MEASURED_DIMS:
         raise DataError(
             action,
-            f"the dims are ({', '.join(dims)}), the spectral one not last",
+            f"the dims are ({', '.join(dims)}), the spectral one or the delay not last",
             "Call plkit.conform.",
         )
     for dim in dims:
