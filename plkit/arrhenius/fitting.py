@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from plkit import names
 from plkit.arrhenius.inputs import Points, TemperatureErrors, gather
 from plkit.errors import PlkitWarning
+from plkit.fit.status import NOT_IDENTIFIABLE, OK, status_attrs
 from plkit.names import COVARIANCE, FIT_STATUS, PARAM_I, PARAM_J, TEMPERATURE
 from plkit.physics import arrhenius as law
 from plkit.physics.constants import BOLTZMANN_EV_K, KJ_MOL_PER_EV
@@ -298,8 +299,8 @@ def fit_points(points: Points) -> xr.Dataset:
         }
     out = xr.Dataset({k: ((), v, names.attrs(k)) for k, v in results.items()})
     out["n_points"] = ((), points.value.size, names.attrs("n_points"))
-    status = 2 if not energy_stderr < abs(fit.energy) else 0
-    out[FIT_STATUS] = ((), np.int8(status), names.attrs(FIT_STATUS) | _status_flags())
+    status = OK if energy_stderr < abs(fit.energy) else NOT_IDENTIFIABLE
+    out[FIT_STATUS] = ((), np.int8(status), status_attrs())
     out[COVARIANCE] = ((PARAM_I, PARAM_J), fit.covariance, names.attrs(COVARIANCE))
     out = out.assign_coords({PARAM_I: list(PARAMETERS), PARAM_J: list(PARAMETERS)})
     out = _with_points(out, points)
@@ -313,13 +314,6 @@ def fit_points(points: Points) -> xr.Dataset:
             else "no σ was given: σ from the residuals, equal weights"
         ),
     )
-
-
-def _status_flags() -> dict[str, object]:
-    return {
-        "flag_values": np.arange(5, dtype=np.int8),
-        "flag_meanings": "ok at_bound not_identifiable no_signal failed",
-    }
 
 
 def _with_points(out: xr.Dataset, points: Points) -> xr.Dataset:

@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from plkit import names
 from plkit.diffusion.engine import best_on_grid, gaussian_and_slopes, solve
-from plkit.diffusion.profile import axis_of, pixel_sigma, status_flags
+from plkit.diffusion.profile import axis_of, pixel_sigma
 from plkit.diffusion.single import MIN_GAIN
 from plkit.errors import DataError
+from plkit.fit.status import status_attrs
 from plkit.names import COVARIANCE, FIT_STATUS, PARAM_I, PARAM_J, TIME, X, Y
 from plkit.physics.fick import UM2_PER_M2, sigma_from_diffusion
 from plkit.schema import add_history, require_dims, require_unit
@@ -203,6 +204,6 @@ def _result(
     out["redchi"] = ((), redchi, names.attrs("redchi"))
     if status < 2 and not values[2] > stderr[2]:
         status = 2
-    out[FIT_STATUS] = ((), np.int8(status), names.attrs(FIT_STATUS) | status_flags())
+    out[FIT_STATUS] = ((), np.int8(status), status_attrs())
     out[COVARIANCE] = ((PARAM_I, PARAM_J), covariance[:4, :4], names.attrs(COVARIANCE))
     return out.assign_coords({PARAM_I: list(_SHARED), PARAM_J: list(_SHARED)})

@@ -13,11 +13,12 @@ from plkit.diffusion.engine import Axis
 from plkit.diffusion.single import PARAMETERS, Geometry, Profile, Request, fit_one
 from plkit.diffusion.times import diffusion_time
 from plkit.errors import DataError
+from plkit.fit.status import status_attrs
 from plkit.names import COVARIANCE, FIT_STATUS, PARAM_I, PARAM_J, X, Y
 from plkit.physics.fick import UM2_PER_M2, diffusion_from_sigma
 from plkit.schema import add_history, require_dims, require_unit
 
-__all__ = ["Geometry", "axis_of", "fit_fick_profile", "pixel_sigma", "status_flags"]
+__all__ = ["Geometry", "axis_of", "fit_fick_profile", "pixel_sigma"]
 
 Array = NDArray[np.float64]
 
@@ -270,19 +271,11 @@ def _assemble(
     fitted = np.isfinite(values[:, 2])
     gaussian = fitted & (np.minimum(columns["runs_test_p"], columns["radial_p"]) >= _SURPRISING)
     out["gaussian"] = (dims, gaussian.astype(np.int8).reshape(shape), names.attrs("gaussian"))
-    out[FIT_STATUS] = (dims, status.reshape(shape), names.attrs(FIT_STATUS) | status_flags())
+    out[FIT_STATUS] = (dims, status.reshape(shape), status_attrs())
     out[COVARIANCE] = ((*dims, PARAM_I, PARAM_J), covariance.reshape(*shape, 5, 5))
     out[COVARIANCE].attrs = names.attrs(COVARIANCE)
     out = out.assign_coords({PARAM_I: list(PARAMETERS), PARAM_J: list(PARAMETERS)})
     return out.assign_attrs(profile=_in_words(profiles, fitted, gaussian))
-
-
-def status_flags() -> dict[str, object]:
-    """CF attributes of fit_status."""
-    return {
-        "flag_values": np.arange(5, dtype=np.int8),
-        "flag_meanings": "ok at_bound not_identifiable no_signal failed",
-    }
 
 
 def _in_words(
