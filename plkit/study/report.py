@@ -39,11 +39,11 @@ _WIDE: Final = ("temperature",)
 
 # Last word of a figure's name → its caption.
 _CAPTIONS: Final = {
-    "spectra": "Spectra during exposure, coloured by time.",
+    "spectra": "Spectra, coloured by time.",
     "movie": "All spectra as an image, wavelength across and time upwards.",
     "unmixing": "One spectrum as a sum of references, with the residual.",
     "kinetics": "Emission fractions against time; lines: fit with one σ.",
-    "conversion": "Conversion against laser power; bars: one σ.",
+    "conversion": "Conversion against laser power; bars: one σ, where larger than the symbols.",
     "arrhenius": "Arrhenius plot. Bars: one σ on both axes, that of the temperature includes the "
     "scale error that moves all points together. Band: 68 %, every cause included.",
     "temperature": "Computed temperature of the film; band: one σ of the temperature scale.",
@@ -53,7 +53,7 @@ _CAPTIONS: Final = {
     "composition": "Iodine content from the peak energy; hatched: no composition can be given.",
 }
 _CIRCUMSTANCES: Final = {
-    "recovery": "In the dark afterwards: ", "overview": "Overview: ", "powers": "All powers: ",
+    "recovery": "In the dark afterwards. ", "overview": "Overview. ", "powers": "All powers. ",
 }  # fmt: skip
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import xarray as xr
 
 from plkit.plot.style import value_text
 
 __all__ = ["doubts", "is_simulated"]
+
+_TELLING: Final = 9.0
+"""Difference of χ² from which one of two laws with as many parameters is preferred (3 σ)."""
 
 
 def is_simulated(tree: xr.DataTree) -> bool:
@@ -81,7 +84,8 @@ def _temperature_scale(samples: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _light_instead_of_heat(tree: xr.DataTree, samples: Mapping[str, Any]) -> Iterator[str]:
-    fits = []
+    """Say for each sample whether a power law k ∝ P^m is excluded by its fit."""
+    alike, worse = [], []
     for name, s in samples.items():
         m = s.get("photo_exponent") or {}
         if m.get("value") is None:
@@ -89,15 +93,24 @@ def _light_instead_of_heat(tree: xr.DataTree, samples: Mapping[str, Any]) -> Ite
         text = f"{name} m = {value_text(m['value'], m.get('stderr'))}"
         node = tree.children.get(name)
         arr = node.children.get("arrhenius") if node is not None else None
+        excess = 0.0
         if arr is not None and {"photo_exponent_chisqr", "chisqr"} <= set(arr.data_vars):
             power_law, heat = float(arr["photo_exponent_chisqr"]), float(arr["chisqr"])
             text += f" (χ² {power_law:.3g}, Arrhenius {heat:.3g})"
-        fits.append(text)
-    if fits:
+            excess = power_law - heat
+        (worse if excess > _TELLING else alike).append(text)
+    if alike:
         yield (
-            "Light instead of heat: a rate k ∝ P^m draws nearly the same line, here with "
-            f"{', '.join(fits)}. A power series alone cannot tell the two apart; one at another "
-            "ambient temperature can."
+            "Light instead of heat: a rate k ∝ P^m explains these data about as well as Arrhenius' "
+            f"law: {', '.join(alike)}. A power series alone cannot tell the two apart; one at "
+            "another ambient temperature can."
+        )
+    if worse:
+        yield (
+            "Light instead of heat: a pure power law k ∝ P^m fits worse than Arrhenius' law: "
+            f"{', '.join(worse)}. That rests on the stated σ and on the computed temperatures; a "
+            "rate that depends on both is not excluded. A power series at another ambient "
+            "temperature would decide."
         )
 
 

@@ -87,9 +87,9 @@ def _unmixing(files: StudyFiles, results: dict[str, SampleResult]) -> Iterator[R
     mine = plkit.unmix(y, refs, noise="uniform", nonnegative=False)["amplitude"].transpose(
         COMPONENT, TIME
     )
-    theirs = np.linalg.lstsq(refs.transpose(WAVELENGTH, COMPONENT).values, y.values.T, rcond=None)[
-        0
-    ]
+    # An amplitude is a number of counts: the sum of its reference over the channels is one.
+    columns = (refs / refs.sum(WAVELENGTH)).transpose(WAVELENGTH, COMPONENT).values
+    theirs = np.linalg.lstsq(columns, y.values.T, rcond=None)[0]
     worst = float(np.max(np.abs(mine.values - theirs) / np.abs(theirs).max()))
     yield compared(
         "H10",
