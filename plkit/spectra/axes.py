@@ -164,8 +164,8 @@ def _convert(
             out = out.assign({name: (da * scale**power).assign_attrs(da.attrs)})
     out = out.assign_coords({new: axis}).swap_dims({old: new}).drop_vars(old)
     out = out.isel({new: slice(None, None, -1)})
-    intensity = out[names.INTENSITY].assign_attrs({_DENSITY: new})
-    return attach_intensity(out, intensity, step)
+    out = out.assign({names.INTENSITY: out[names.INTENSITY].assign_attrs({_DENSITY: new})})
+    return attach_intensity(out, out[names.INTENSITY], step)
 
 
 def calibrate_wavelength(

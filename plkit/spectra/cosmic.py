@@ -20,9 +20,10 @@ __all__ = ["despike"]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Index = tuple[NDArray[np.intp], ...]
+Axes = tuple[int, ...]
 
-NEIGHBOUR_DIMS: Final = (names.TIME, names.DELAY, names.Y, names.X)
-"""Dims along which the next value is expected to be like the last."""
+NEIGHBOUR_DIMS: Final = ((names.TIME,), (names.DELAY,), (names.Y, names.X))
+"""Dims along which the next value is expected to be like the last; position is one of two dims."""
 
 MASK: Final = "spike_mask"
 
@@ -81,10 +82,10 @@ def despike(
 
     Notes
     -----
-    Along every dimension other than the spectral one, the median of the four nearest spectra is
-    subtracted: what is left holds no steady line. A spike must then, against every one of these
-    dims, (1) exceed the running median over 7 channels by ``threshold`` σ, and (2) be sharp: that
-    excess must be four times the height of the running median above the level ten channels around.
+    In time, and in space, the median of the four nearest spectra is subtracted: what is left holds
+    no steady line. A spike must then, against its neighbours in time as in space, (1) exceed the
+    running median over 7 channels by ``threshold`` σ, and (2) be sharp: that excess must be four
+    times the height of the running median above the level ten channels around.
     A laser line that jitters, a peak that grows, an emitter at one position, the bright first
     frames of a decay are all broader than three channels and fail (2); a channel whose scatter in
     time exceeds the noise raises its σ in (1). A lone spectrum is compared with a median over 5
@@ -110,7 +111,7 @@ def despike(
         raise DataError(action, f"'threshold' is {threshold!r}, not a positive number of σ")
     da = ds[names.INTENSITY]
     if dims is None:
-        asked: list[str] = [d for d in NEIGHBOUR_DIMS if d in da.dims]
+        asked: list[str] = [d for group in NEIGHBOUR_DIMS for d in group if d in da.dims]
     else:
         missing = [d for d in dims if d not in da.dims]
         if missing:
@@ -118,14 +119,18 @@ def despike(
             raise DataError(action, f"the data has dims {found}, not {', '.join(missing)}")
         asked = [d for d in dims if d != spectral]
     da = da.transpose(..., spectral)
-    axes = [da.dims.index(d) for d in asked if da.sizes[d] > 1]
+    among = [
+        tuple(da.dims.index(d) for d in together if d in asked and da.sizes[d] > 1)
+        for together in NEIGHBOUR_DIMS
+    ]
+    among = [axes for axes in among if axes] or [()]
     steady = da.dims.index(names.TIME) if names.TIME in asked else None
     y = da.values.astype(np.float64)
     terms = noise_terms(ds)
     noise = None
     if terms is not None:
         noise = tuple(np.broadcast_to(t.values, y.shape[-1:]) for t in terms)
-    mask, expected = _find(_fill_gaps(y), axes, steady, threshold, noise)
+    mask, expected = _find(_fill_gaps(y), among, steady, threshold, noise)
     mask &= np.isfinite(y)
     return _result(ds, da, mask, expected, threshold, fill)
 
@@ -156,26 +161,26 @@ def _result(
 
 def _find(
     y: Floats,
-    axes: Sequence[int],
+    among: Sequence[Axes],
     steady: int | None,
     threshold: float,
     noise: tuple[Floats, ...] | None,
 ) -> tuple[Bools, Floats]:
     """Mask of spikes and the values that the neighbours let expect; y (…, λ) without gaps."""
-    among: list[int | None] = list(axes) or [None]
     least = np.full(y.shape, np.inf)  # significance against the least surprised neighbours
     excess = np.zeros_like(y)
-    for axis in among:
-        this, scatter = _excess(y, axis)
-        z = this / _sigma(y - this, scatter, _count(y, axis), noise)
+    for axes in among:
+        this, scatter = _excess(y, axes)
+        z = this / _sigma(y - this, scatter, len(_neighbours(y, axes)), noise)
         nearer = z < least
         least = np.where(nearer, z, least)
         excess = np.where(nearer, this, excess)
+    least = np.where(np.isinf(least), -np.inf, least)  # nothing to compare with
     where = np.nonzero(least > threshold)
-    for axis in among:
+    for axes in among:
         sigma = excess[where] / least[where]
-        where = _keep(where, _is_sharp(y, where, axis, sigma))
-    if steady is not None and steady in axes and y.shape[steady] >= _MANY_TIMES:
+        where = _keep(where, _is_sharp(y, where, axes, sigma))
+    if (steady,) in among and steady is not None and y.shape[steady] >= _MANY_TIMES:
         where = _keep(where, excess[where] > threshold * _scatter_in_time(excess, where, steady))
     mask = np.zeros(y.shape, dtype=bool)
     mask[where] = True
@@ -205,9 +210,14 @@ def _fill_gaps(y: Floats) -> Floats:
     return out
 
 
-def _count(y: Floats, axis: int | None) -> int:
-    """Number of neighbouring spectra that are asked along one axis."""
-    return 0 if axis is None else min(4, y.shape[axis] - 1)
+def _neighbours(y: Floats, axes: Axes) -> list[tuple[int, NDArray[np.intp]]]:
+    """Up to four nearest spectra: an axis each, and where along it to look from every index."""
+    found = []
+    for axis in axes:
+        n = y.shape[axis]
+        index = _neighbour_index(n, min(4 // len(axes), n - 1))
+        found += [(axis, column) for column in index.T]
+    return found
 
 
 def _neighbour_index(n: int, k: int) -> NDArray[np.intp]:
@@ -234,24 +244,28 @@ def _small_median(values: Floats) -> Floats:
     return np.asarray(middle / (k - 2))
 
 
-def _excess(y: Floats, axis: int | None) -> tuple[Floats, _Scatter]:
+def _excess(y: Floats, axes: Axes) -> tuple[Floats, _Scatter]:
     """What stands above the neighbours and above the running median of what stands above them."""
     out = np.empty_like(y)
     scatter = _Scatter(y.size, y.shape[-1])
-    if axis is None:
-        width = _WIDTH_ALONE
-        moved, target = np.atleast_2d(y), np.atleast_2d(out)
-        index = np.empty((len(moved), 0), dtype=np.intp)
-    else:
-        width = _WIDTH
-        moved, target = np.moveaxis(y, axis, 0), np.moveaxis(out, axis, 0)
-        index = _neighbour_index(y.shape[axis], _count(y, axis))
+    width = _WIDTH if axes else _WIDTH_ALONE
+    first = axes[0] if axes else 0
+    whole = y if y.ndim > 1 else y[None]
+    moved = np.moveaxis(whole, first, 0)
+    target = np.moveaxis(out if y.ndim > 1 else out[None], first, 0)
     step = max(1, _BLOCK // max(1, moved[0].size))
     for start in range(0, len(moved), step):
         rows = slice(start, start + step)
         d = moved[rows]
-        if axis is not None:
-            d = d - _small_median(np.stack([moved[i] for i in index[rows].T]))
+        if axes:
+            # an axis before the first one has moved up by one
+            others = [
+                moved[column[rows]]
+                if axis == first
+                else np.take(d, column, axis=axis + (axis < first))
+                for axis, column in _neighbours(y, axes)
+            ]
+            d = d - _small_median(np.stack(others))
         target[rows] = d - _running_median(d, width)
         scatter.look(moved[rows] - target[rows], d)
     return out, scatter
@@ -266,14 +280,18 @@ _NETWORKS: Final = {
 
 
 def _running_median(d: Floats, width: int) -> Floats:
-    """Median over 2·width + 1 channels of the last axis, mirrored at the ends."""
-    pad = [(0, 0)] * (d.ndim - 1) + [(width, width)]
-    padded = np.pad(d, pad, mode="reflect")
+    """Median over 2·width + 1 channels of the last axis; at the ends, of the outermost ones.
+
+    Mirroring at the ends would show a spike twice.
+    """
     n = d.shape[-1]
-    p = [padded[..., i : i + n] for i in range(2 * width + 1)]
+    size = 2 * width + 1
+    if n <= size:
+        return np.broadcast_to(np.median(d, axis=-1, keepdims=True), d.shape)
+    p = [d[..., i : n - size + 1 + i] for i in range(size)]
     for a, b in _NETWORKS[width]:
         p[a], p[b] = np.minimum(p[a], p[b]), np.maximum(p[a], p[b])
-    return np.asarray(p[width])
+    return np.pad(p[width], [(0, 0)] * (d.ndim - 1) + [(width, width)], mode="edge")
 
 
 class _Scatter:
@@ -326,38 +344,46 @@ def _sigma(
     return np.asarray(np.maximum(np.sqrt(model * (1.0 + _MEDIAN_VARIANCE[neighbours])), seen))
 
 
-def _is_sharp(y: Floats, where: Index, axis: int | None, sigma: Floats) -> Bools:
+def _is_sharp(y: Floats, where: Index, axes: Axes, sigma: Floats) -> Bools:
     """True where the excess is not the crest of something broader."""
     out = np.empty(where[0].size, dtype=bool)
     for start in range(0, out.size, 20_000):
         part = slice(start, start + 20_000)
-        out[part] = _is_sharp_block(y, tuple(w[part] for w in where), axis, sigma[part])
+        out[part] = _is_sharp_block(y, tuple(w[part] for w in where), axes, sigma[part])
     return out
 
 
-def _is_sharp_block(y: Floats, where: Index, axis: int | None, sigma: Floats) -> Bools:
-    width = _WIDTH_ALONE if axis is None else _WIDTH
+def _is_sharp_block(y: Floats, where: Index, axes: Axes, sigma: Floats) -> Bools:
+    width = _WIDTH if axes else _WIDTH_ALONE
     n = y.shape[-1]
-    offset = np.arange(-_RING, _RING + 1)
-    channel = where[-1][:, None] + offset
-    period = max(2 * (n - 1), 1)
-    channel = np.abs((channel + (n - 1)) % period - (n - 1)) if n > 1 else np.zeros_like(channel)
+    at = where[-1][:, None]
+    channel = _window(at, _RING, n)
     rows = [w[:, None] for w in where[:-1]]
     window = y[(*rows, channel)]
-    if axis is not None:
-        index = _neighbour_index(y.shape[axis], _count(y, axis))
+    if axes:
         others = []
-        for i in index.T:
+        for axis, column in _neighbours(y, axes):
             shifted = list(rows)
-            shifted[axis] = i[rows[axis]]
+            shifted[axis] = column[rows[axis]]
             others.append(y[(*shifted, channel)])
         window = window - _small_median(np.stack(others))
-    level = np.median(window[:, _RING - width : _RING + width + 1], axis=1)
-    ring = np.median(window[:, np.abs(offset) > width], axis=1)
-    crest = np.abs(level - ring)
-    if axis is not None:  # steady lines are gone: what noise adds to the crest may be taken off
-        crest = np.maximum(crest - 0.5 * sigma, 0.0)
-    return np.asarray(window[:, _RING] - level > _SHARPNESS * crest)
+    unknown = np.isnan(window).any(axis=1)  # no neighbour holds a number
+    window = np.where(unknown[:, None], 0.0, window)
+    beside = _window(at, width, n)
+    near = (channel >= beside[:, :1]) & (channel <= beside[:, -1:])
+    level = np.nanmedian(np.where(near, window, np.nan), axis=1)
+    ring = np.nanmedian(np.where(near, np.nan, window), axis=1) if n > 2 * width + 1 else level
+    # What noise adds to the crest is taken off, the more where steady lines are gone.
+    noise = (1.0 if axes else 0.5) * sigma
+    crest = np.maximum(np.abs(level - ring) - noise, 0.0)
+    return np.asarray((window[channel == at] - level > _SHARPNESS * crest) | unknown)
+
+
+def _window(at: NDArray[np.intp], reach: int, n: int) -> NDArray[np.intp]:
+    """Channels within reach on either side, moved inwards at the ends."""
+    size = min(2 * reach + 1, n)
+    start = np.clip(at - reach, 0, n - size)
+    return np.asarray(start + np.arange(size))
 
 
 def _scatter_in_time(excess: Floats, where: Index, axis: int) -> Floats:
