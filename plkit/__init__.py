@@ -52,19 +52,58 @@ _PUBLIC: dict[str, str] = {
     "predict_arrhenius": "plkit.arrhenius",
     "fit_fick_profile": "plkit.diffusion",
     "fit_diffusion_temperature": "plkit.diffusion",
+    "fit_fick_movie": "plkit.diffusion",
     "composition_map": "plkit.composition",
     "run_study": "plkit.study",
     "open_results": "plkit.study",
     "reproduce": "plkit.study",
 }
 
-__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604
+__all__ = [
+    "Film",
+    "LaserSpot",
+    "Layer",
+    "VerdictThresholds",
+    "__version__",
+    "composition_map",
+    "conform",
+    "convert",
+    "errors",
+    "fit_arrhenius",
+    "fit_diffusion_temperature",
+    "fit_fick_movie",
+    "fit_fick_profile",
+    "fit_kinetics",
+    "fit_model",
+    "fit_peaks",
+    "info",
+    "models",
+    "names",
+    "open_results",
+    "physics",
+    "plot",
+    "predict_arrhenius",
+    "read",
+    "references",
+    "reproduce",
+    "run_study",
+    "samples",
+    "schema",
+    "sim",
+    "simulate_heating",
+    "simulate_study",
+    "spectra",
+    "unmix",
+    "validate",
+    "verdict",
+    "write",
+]
 
 if TYPE_CHECKING:
     from plkit import errors, models, names, physics, plot, samples, schema, sim, spectra
     from plkit.arrhenius import fit_arrhenius, predict_arrhenius
     from plkit.composition import composition_map
-    from plkit.diffusion import fit_diffusion_temperature, fit_fick_profile
+    from plkit.diffusion import fit_diffusion_temperature, fit_fick_movie, fit_fick_profile
     from plkit.fit import fit_model
     from plkit.io import convert, info, read, write
     from plkit.kinetics import VerdictThresholds, fit_kinetics, verdict

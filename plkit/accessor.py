@@ -9,7 +9,7 @@ import xarray as xr
 __all__ = ["PlAccessor"]
 
 
-@xr.register_dataset_accessor("pl")
+@xr.register_dataset_accessor("pl")  # type: ignore[no-untyped-call]
 class PlAccessor:
     """plkit's functions on a Dataset: ``ds.pl.unmix(refs).pl.fit_kinetics()``.
 

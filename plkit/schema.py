@@ -294,7 +294,9 @@ def _faults(ds: xr.Dataset, variable: str) -> Iterator[Fault]:
         yield Fault("empty", variable, f"'{variable}' has shape {da.shape}: no values.", "")
         return
     if da.dtype.kind not in "iuf":
-        yield Fault("not_numeric", variable, f"'{variable}' has dtype {da.dtype}, not a number.", "")
+        yield Fault(
+            "not_numeric", variable, f"'{variable}' has dtype {da.dtype}, not a number.", ""
+        )
         return
     yield from _value_faults(da, ds, variable)
     yield from _noise_faults(ds, da)
@@ -360,7 +362,9 @@ def _axis_faults(coord: xr.DataArray, name: str) -> Iterator[Fault]:
         return
     if not np.all(np.isfinite(values)):
         n = int(np.sum(~np.isfinite(values)))
-        yield Fault("not_finite_axis", name, f"axis '{name}' has {n} NaN or infinite values.", "Drop them.")
+        yield Fault(
+            "not_finite_axis", name, f"axis '{name}' has {n} NaN or infinite values.", "Drop them."
+        )
         return
     steps = np.diff(values)
     if steps.size == 0:
@@ -373,18 +377,24 @@ def _axis_faults(coord: xr.DataArray, name: str) -> Iterator[Fault]:
         )  # fmt: skip
     if np.all(steps <= 0) and np.any(steps < 0):
         yield Fault(
-            "descending_axis", name, f"axis '{name}' descends.", "Call plkit.schema.conform(ds) to sort."
+            "descending_axis",
+            name,
+            f"axis '{name}' descends.",
+            "Call plkit.schema.conform(ds) to sort.",
         )
     elif np.any(steps < 0):
         yield Fault(
-            "unsorted_axis", name, f"axis '{name}' is not sorted.", "Call plkit.schema.conform(ds) to sort."
+            "unsorted_axis",
+            name,
+            f"axis '{name}' is not sorted.",
+            "Call plkit.schema.conform(ds) to sort.",
         )
 
 
 def _value_faults(da: xr.DataArray, ds: xr.Dataset, variable: str) -> Iterator[Fault]:
     spectral = [d for d in da.dims if d in names.SPECTRAL_DIMS]
     if da.dtype.kind == "f" and spectral:
-        bad = ~np.isfinite(da)
+        bad = xr.apply_ufunc(np.isfinite, da, dask="allowed") == 0
         others = [d for d in da.dims if d not in spectral]
         n_channels = int(bad.all(others).sum()) if others else 0
         n_spectra = int(bad.all(spectral).sum())

@@ -278,7 +278,7 @@ def test_reproduce_prints_the_table_or_json(monkeypatch, capsys):
 
     import plkit.study  # noqa: F401
 
-    monkeypatch.setattr(sys.modules["plkit.study.reproduce"], "reproduce", lambda **k: Table())
+    monkeypatch.setattr(sys.modules["plkit.study.reproduction"], "reproduce", lambda **k: Table())
     assert main(["reproduce"]) == 0
     assert capsys.readouterr().out == "H14 agrees\n"
     assert main(["reproduce", "--json"]) == 0

@@ -29,3 +29,7 @@ def test_public_name_exists(name: str) -> None:
 def test_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'unmixx'"):
         plkit.unmixx  # noqa: B018
+
+
+def test_the_two_lists_of_public_names_agree() -> None:
+    assert sorted(plkit.__all__) == sorted({"__version__", *plkit._PUBLIC})

@@ -167,7 +167,7 @@ def simulate_whole_study(
 @app.command("reproduce")
 def show_reproduction(quiet: Quiet = False, as_json: Json = False) -> None:
     """Compute every published number again and set it beside the paper's."""
-    from plkit.study.reproduce import reproduce
+    from plkit.study.reproduction import reproduce
 
     table = reproduce(progress=_progress(quiet))
     _say(json.dumps(table.to_dict(), indent=2, ensure_ascii=False) if as_json else str(table))

@@ -193,7 +193,7 @@ def small_design() -> StudyDesign:
     return replace(
         full,
         samples=samples,
-        map_powers_uw=(60.0, 160.0),
+        map_powers_uw=(60.0, 140.0),
         map_size_um=20.0,
         overview_power_uw=60.0,
         overview_size_um=60.0,
@@ -332,7 +332,9 @@ def pristine_spectrum(x_iodine: float) -> np.ndarray:
     peak_nm, fwhm_ev = _LINES[x_iodine]
     centre = float(photons.energy_from_wavelength(peak_nm))
     wl = wavelength_axis().values
-    shape = lineshapes.spectrum_on_wavelength(wl, lineshapes.asymmetric, centre, fwhm_ev, _ASYMMETRY)
+    shape = lineshapes.spectrum_on_wavelength(
+        wl, lineshapes.asymmetric, centre, fwhm_ev, _ASYMMETRY
+    )
     return np.asarray(shape / shape.sum())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plkit.study.recipe import Recipe, load_recipe
-from plkit.study.reproduce import Reproduction, reproduce
+from plkit.study.reproduction import Reproduction, reproduce
 from plkit.study.run import open_results, run_study
 
 __all__ = ["Recipe", "Reproduction", "load_recipe", "open_results", "reproduce", "run_study"]

@@ -85,7 +85,8 @@ def _temperature_scale(samples: Mapping[str, Any]) -> Iterator[str]:
 
 def _light_instead_of_heat(tree: xr.DataTree, samples: Mapping[str, Any]) -> Iterator[str]:
     """Say for each sample whether a power law k ∝ P^m is excluded by its fit."""
-    alike, worse = [], []
+    alike: list[str] = []
+    worse: list[str] = []
     for name, s in samples.items():
         m = s.get("photo_exponent") or {}
         if m.get("value") is None:

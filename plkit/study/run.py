@@ -398,11 +398,10 @@ class StudyFiles:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         c = recipe.corrections
-        self._despike = {} if c.despike_threshold is None else {"threshold": c.despike_threshold}
         self._dark = None if c.dark is None else plkit.read(recipe.resolve(c.dark))
         if self._dark is not None and c.despike:
             # A cosmic ray in the dark would be a dip in every spectrum.
-            self._dark = spectra.despike(self._dark, **self._despike)
+            self._dark = self._despike(self._dark)
         self._response = None if c.response is None else _response(recipe, c.response)
 
     def load(self, sample: str, file: str) -> xr.Dataset:
@@ -473,12 +472,18 @@ class StudyFiles:
             heat_capacity_j_m3k=film.heat_capacity_j_m3k,
         )
 
+    def _despike(self, ds: xr.Dataset) -> xr.Dataset:
+        threshold = self.recipe.corrections.despike_threshold
+        return (
+            spectra.despike(ds) if threshold is None else spectra.despike(ds, threshold=threshold)
+        )
+
     def _correct(self, ds: xr.Dataset) -> xr.Dataset:
         c = self.recipe.corrections
         if self._dark is not None:
             ds = spectra.subtract_dark(ds, self._dark, bias_counts=c.dark_bias_counts)
         if c.despike:
-            ds = spectra.despike(ds, **self._despike)
+            ds = self._despike(ds)
         if self._response is not None:
             ds = spectra.divide_response(ds, self._response)
         if c.baseline != "none":
@@ -601,8 +606,8 @@ def _write_tree(tree: xr.DataTree, path: Path) -> None:
     encoding = {
         node.path: {
             str(v): {"zlib": True, "complevel": 4}
-            for v in node.data_vars
-            if node[v].dtype.kind in "iuf" and node[v].ndim
+            for v, da in node.data_vars.items()
+            if da.dtype.kind in "iuf" and da.ndim
         }
         for node in tree.subtree
     }

@@ -119,8 +119,8 @@ def reproduce(study: str | Path | None = None, *, progress: bool = False) -> Rep
     >>> {r.id: r.verdict for r in table.rows}["H14"]                       # doctest: +SKIP
     'recovered'
     """
-    from plkit.study.reproduce_constants import constant_rows
-    from plkit.study.reproduce_study import study_rows
+    from plkit.study.reproduction_constants import constant_rows
+    from plkit.study.reproduction_study import study_rows
 
     rows = [*constant_rows(), *study_rows(study, progress), *_not_covered()]
     return Reproduction(tuple(sorted(rows, key=lambda r: _order(r.id))))

@@ -8,7 +8,7 @@ import numpy as np
 
 from plkit.physics import arrhenius, calibration, fick, heat, lattice, photons, rates, sizes
 from plkit.physics.constants import HC_EV_NM
-from plkit.study.reproduce import Row, compared, recovered
+from plkit.study.reproduction import Row, compared, recovered
 
 __all__ = ["constant_rows"]
 
