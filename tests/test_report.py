@@ -151,7 +151,7 @@ def test_the_shares_of_the_variance_add_up(page):
 def test_what_to_distrust_names_scale_light_and_fractions(page):
     for text in (
         "Emission fractions are not phase fractions", "x1.0 20 meV (8 %)",
-        "k ∝ P^m draws nearly the same line, here with x1.0 m = 0.070 ± 0.010",
+        "Light instead of heat", "x1.0 m = 0.070 ± 0.010 (χ²",
         "3 of 100 spectra", "Simulated data.",
     ):  # fmt: skip
         assert text in page, text
@@ -188,6 +188,15 @@ def test_measured_data_carries_no_banner(tree, summary, tmp_path):
     assert not is_simulated(measured)
     text = write_report(measured, summary, {}, tmp_path / "m.html").read_text("utf-8")
     assert "Simulated data." not in text
+
+
+@pytest.mark.parametrize("excess, words", [(1.0, "about as well as"), (30.0, "fits worse than")])
+def test_a_power_law_is_called_as_good_as_it_is(tree, summary, excess, words):
+    told = tree.copy()
+    arr = told["x1.0/arrhenius"].to_dataset()
+    arr["photo_exponent_chisqr"] = arr["chisqr"] + excess
+    told["x1.0/arrhenius"] = arr
+    assert [words in d for d in doubts(told, summary)].count(True) == 1
 
 
 def test_a_constant_width_is_called_no_confirmation(tree, summary):

@@ -212,6 +212,7 @@ def _hatch(ax: Any, x: np.ndarray, y: np.ndarray, mask: np.ndarray, hatch: str) 
                 hatch=hatch,
                 linewidth=0,
                 zorder=3,
+                rasterized=True,
             ),
             autolim=False,
         )
@@ -279,7 +280,7 @@ def plot_composition(
     data : xarray.Dataset
         Result of :func:`plkit.composition_map`: ``x_iodine`` (y, x), ``composition_flag``.
     clim : tuple of float, optional
-        Ends of the colour scale [iodine per formula unit].
+        Ends of the colour scale [iodine per formula unit]; from 0 by default, so that maps compare.
     ax : matplotlib.axes.Axes, optional
         Axes to draw on; a figure of one column's width by default.
 
@@ -304,6 +305,9 @@ def plot_composition(
     own = ax is None
     figure, ax = new_axes(ax, aspect=0.8)
     unknown = failed_pixels(dataset, values).transpose(Y, X).values
+    known = values.values[np.isfinite(values.values)]
+    if clim is None and known.size:
+        clim = (min(0.0, float(known.min())), float(np.percentile(known, 99.5)))
     text = f"{label_of(values)} in CsPbBr$_{{3-x}}$I$_x$"
     x, y = _draw_map(figure, ax, values, clim, "cividis", text)
     marked = []
