@@ -280,10 +280,11 @@ def _csv(ds: xr.Dataset, path: Path) -> str:
             "Write netCDF (.nc), or select one spectrum or one axis first.",
         )  # fmt: skip
     if dims[-1] not in names.MEASURED_DIMS:
+        kind = "spectral" if any(d in names.SPECTRAL_DIMS for d in dims) else f"'{names.DELAY}'"
         raise DataError(
             action,
-            f"the dims are ({', '.join(dims)}), the spectral one or the delay not last",
-            "Call plkit.conform.",
+            f"the dims are ({', '.join(dims)}), the {kind} one not last",
+            "Call plkit.conform, or write netCDF (.nc).",
         )
     for dim in dims:
         if dim not in ds.coords or ds[dim].dtype.kind not in "iuf":
