@@ -30,12 +30,12 @@ _FIRST_FAILURE = 3
 """Status from which a fit has no values: no_signal, failed."""
 
 
-_DOTS = "....."
+_CROSSES = "++++"
 
 
 def _hatch_colour(hatch: str) -> str:
-    """Grey on the grey of missing values; vermilion dots where they stand on colours."""
-    return "#D55E00" if hatch == _DOTS else "#6E6E6E"
+    """Grey on the grey of missing values; vermilion crosses where they stand on colours."""
+    return "#D55E00" if hatch == _CROSSES else "#6E6E6E"
 
 
 # Flags of a composition, in words: those without a value, then one whose value is no mean.
@@ -43,7 +43,7 @@ _FLAGGED = (
     ("bromide end: limit only", ("above_bromide_end", "bromide_limit"), "\\\\\\\\\\"),
     ("beyond iodide end", ("beyond_iodide_end",), "|||||"),
     ("no peak", ("no_peak",), "xxxxx"),
-    ("several phases", ("multiple_phases",), _DOTS),
+    ("several phases", ("multiple_phases",), _CROSSES),
 )
 
 
