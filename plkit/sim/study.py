@@ -9,6 +9,7 @@ file can be made again alone.
 from __future__ import annotations
 
 import json
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -606,15 +607,19 @@ def simulate_study(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError("simulate a study", f"'{out}' is not an empty folder", "Give a new folder.")
     design = small_design() if small else default_design()
-    for name, make in _with_progress(study_files(design, seed), progress):
-        target = out / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write(make(), target)
-    truth = json.dumps(truth_record(design, seed), indent=1)
-    (out / "truth.json").write_text(truth + "\n", encoding="utf-8")
-    recipe = out / "STUDY.toml"
-    recipe.write_text(recipe_text(design, seed), encoding="utf-8")
-    return recipe
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as work:
+        # Beside the folder first, so that an interrupted run leaves nothing half done.
+        made = Path(work) / "study"
+        for name, make in _with_progress(study_files(design, seed), progress):
+            target = made / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write(make(), target)
+        truth = json.dumps(truth_record(design, seed), indent=1)
+        (made / "truth.json").write_text(truth + "\n", encoding="utf-8")
+        (made / "STUDY.toml").write_text(recipe_text(design, seed), encoding="utf-8")
+        made.replace(out)
+    return out / "STUDY.toml"
 
 
 def _with_progress(

@@ -129,14 +129,14 @@ def _map_figures(g: dict[str, xr.Dataset]) -> Iterator[Drawing]:
         ),
     )
     iodine = g["composition"].isel(last)
-    yield "composition", lambda: plot.plot_composition(iodine, clim=_not_noise(iodine))
+    yield "composition", lambda: plot.plot_composition(iodine)
     if "overview" in g:
         whole = g["overview"].sel({COMPONENT: growing})
         yield "overview_map", lambda: plot.plot_map(whole, "fraction", clim=_from_zero(whole))
         around = g["overview"]
         yield (
             "overview_composition",
-            lambda: plot.plot_composition(around, clim=_not_noise(around)),
+            lambda: plot.plot_composition(around),
         )
 
 
@@ -148,9 +148,3 @@ def _movie(raw: xr.Dataset) -> xr.DataArray:
 def _from_zero(ds: xr.Dataset) -> tuple[float, float]:
     """Colours from no emission to the brightest spot: a small halo is no outlier to be clipped."""
     return 0.0, float(ds["fraction"].max())
-
-
-def _not_noise(ds: xr.Dataset) -> tuple[float, float]:
-    """Colours over at least 0.2 iodine per formula unit, so that noise does not look like structure."""
-    low, middle, high = (float(v) for v in ds["x_iodine"].quantile((0.01, 0.5, 0.99)))
-    return min(low, middle - 0.1), max(high, middle + 0.1)

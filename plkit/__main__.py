@@ -1,0 +1,6 @@
+"""``python -m plkit``: the command."""
+
+from plkit.cli import main
+
+if __name__ == "__main__":
+    main()
