@@ -107,6 +107,11 @@ def test_factor_that_cannot_be_is_told(factors: dict[str, int]) -> None:
         bin_spectra(scene(), **factors)
 
 
+def test_labels_on_a_binned_axis_keep_the_first() -> None:
+    ds = scene().assign_coords(heater=("time", ["on", "on", "off", "off", "on", "on"]))
+    assert bin_spectra(ds, time=2).heater.values.tolist() == ["on", "off", "on"]
+
+
 def test_unknown_dim_is_told() -> None:
     with pytest.raises(DataError, match="not 'x'"):
         bin_spectra(scene(), x=2)
