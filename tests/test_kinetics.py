@@ -290,8 +290,8 @@ def test_status_of_every_kind_of_trace(rng):
         "one point": falling().where(n == 7),
     }
     # By the rule of one σ, chance lends a second exponential to every third trace with one: then
-    # it is as fast as the frames, at the bound.
-    expected = [{0}, {1}, {1, 2}, {2}, {2}, {3}, {3}, {3}, {3}, {4}, {4}]
+    # it is as fast as the frames, at the bound. Equal rates without noise may end lmfit at its limit.
+    expected = [{0}, {1}, {1, 2}, {2, 4}, {2}, {3}, {3}, {3}, {3}, {4}, {4}]
     data = xr.concat(list(rows.values()), dim=names.SAMPLE)
     for engine in ("varpro", "lmfit"):
         kin = fit_kinetics(data, stderr=0.01, engine=engine)
