@@ -505,14 +505,20 @@ def _response(recipe: Recipe, file: str) -> xr.DataArray:
 
 
 def _at_power(ds: xr.Dataset, power_uw: float) -> xr.Dataset:
+    """Give what was measured the dim ``power``; constants such as the noise model stay as they are."""
     at = xr.DataArray([float(power_uw)], dims=POWER, attrs=names.attrs(POWER))
-    return ds.drop_vars(POWER, errors="ignore").expand_dims({POWER: at})
+    ds = ds.drop_vars(POWER, errors="ignore")
+    measured = [
+        n for n, da in ds.data_vars.items() if n == INTENSITY or {TIME, Y, X} & set(da.dims)
+    ]
+    return ds.assign({n: ds[n].expand_dims({POWER: at}) for n in measured})
 
 
 def _stack(parts: list[xr.Dataset], place: str) -> xr.Dataset:
-    """Along the power; axes must agree, the noise model must not run over the power."""
+    """Put the powers side by side; axes must agree."""
+    _warn_where_noise_differs(parts, place)
     try:
-        return xr.concat(
+        ds = xr.concat(
             parts,
             dim=POWER,
             data_vars="minimal",
@@ -527,6 +533,21 @@ def _stack(parts: list[xr.Dataset], place: str) -> xr.Dataset:
             "their axes differ",
             "Crop or resample them to the same axes first.",
         ) from error
+    ds[POWER].attrs.update(names.attrs(POWER))
+    return ds
+
+
+def _warn_where_noise_differs(parts: list[xr.Dataset], place: str) -> None:
+    for name in (NOISE_GAIN, NOISE_FLOOR):
+        found = [p[name] for p in parts if name in p]
+        if any(
+            f.shape != found[0].shape or not np.allclose(f, found[0], rtol=0.05) for f in found
+        ) or len(found) % len(parts):
+            warnings.warn(
+                f"'{name}' differs between the powers of {place}; that of the first is used",
+                PlkitWarning,
+                stacklevel=3,
+            )
 
 
 def _unmix(ds: xr.Dataset, refs: xr.DataArray, background: str) -> xr.Dataset:
