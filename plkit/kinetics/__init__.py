@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from plkit.kinetics.biexponential import fit_kinetics
-from plkit.kinetics.verdict import Verdict, VerdictThresholds, verdict
+from plkit.kinetics.judgement import Verdict, VerdictThresholds, verdict
 
 __all__ = ["Verdict", "VerdictThresholds", "fit_kinetics", "verdict"]
