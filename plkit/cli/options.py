@@ -12,6 +12,7 @@ from plkit.errors import DataError, PlkitError
 
 __all__ = ["reader_options", "saying_how"]
 
+_OWN_WORDS = ("reader", "path", "src", "dst", "overwrite")
 _KEYWORD = re.compile(r"(\w+)=(\"[^\"]*\"|\[[^\]]*\]|\{[^}]*\})")
 
 
@@ -31,7 +32,7 @@ def reader_options(words: Sequence[str]) -> dict[str, Any]:
     Raises
     ------
     DataError
-        If a word has no name or no ``=``.
+        If a word has no name or no ``=``, or names what the command itself takes.
 
     Examples
     --------
@@ -46,6 +47,12 @@ def reader_options(words: Sequence[str]) -> dict[str, Any]:
                 "use an option of the reader", f"it is '{word}', not NAME=VALUE",
                 "For instance: -O column_dim=time.",
             )  # fmt: skip
+        if name in _OWN_WORDS:
+            raise DataError(
+                "use an option of the reader",
+                f"'{name}' is no option of a reader but said on its own",
+                "See plkit info --help.",
+            )
         try:
             options[name] = json.loads(text)
         except ValueError:
