@@ -136,3 +136,20 @@ def test_measured_n_and_k_give_the_absorptance_and_with_it_the_heating(
     film = plkit.Film(40.0, 0.4, absorptance, substrate=(plkit.Layer(1000.0, 1.05, 2.1e6),))
     by_hand = plkit.simulate_heating(spot, film, power_uw=(1.0,)).detection_rise_per_power
     assert float(heat.detection_rise_per_power) == pytest.approx(float(by_hand), rel=1e-9)
+
+
+def test_a_stated_gap_that_is_the_edge_of_a_filter_is_not_repeated(test_data: Path) -> None:
+    """In this file the flux jumps by 20 % from one channel to the next at 592 nm, and the
+    instrument calls that step the gap; the broad emission has its maximum 0.1 eV below."""
+    ds = plkit.read(test_data / "hzb_hysprint" / "0_1_0-ecf314iynbrwtd33zkk5auyebh.abspl.txt")
+    flux = ds.assign(intensity=ds.photon_flux)
+    with pytest.warns(plkit.errors.PlkitWarning):
+        peak = plkit.fit_peaks(flux)
+    off = ds.attrs["bandgap_ev"] - float(peak.peak_energy)
+    assert off > 10 * float(peak.peak_energy_stderr)
+    flux_values = ds.photon_flux.values
+    before, after = flux_values[:-1], flux_values[1:]
+    bright = before > 1e12
+    step = np.where(bright, after / np.where(bright, before, 1.0), 0.0)
+    jump_nm = float(ds.wavelength[1:][int(step.argmax())])
+    assert 1239.84 / jump_nm == pytest.approx(ds.attrs["bandgap_ev"], abs=0.001)
