@@ -131,15 +131,15 @@ def _analyse_sample(files: StudyFiles, name: str, notes: _Notes) -> SampleResult
             refs = files.references(name, exposure)
             result = _exposure(files, name, exposure, refs)
     elif sample.overview is not None:
-        refs = files.references(name, files.load(name, sample.overview))
+        refs = files.references(name, files.load(name, sample.overview, "overview"))
     if sample.recovery is not None:
         with notes.at(f"{name}, recovery"):
-            _recovery(result, files.load(name, sample.recovery), refs, sample)
+            _recovery(result, files.recovery(name), refs, sample)
     if sample.maps is not None and refs is not None:
         _maps(result, files, name, refs, notes)
     if sample.overview is not None:
         with notes.at(f"{name}, overview"):
-            overview = files.load(name, sample.overview)
+            overview = files.load(name, sample.overview, "overview")
             found = _composition(files.recipe, overview)
             if refs is not None:
                 found = xr.merge(
@@ -253,7 +253,7 @@ def _maps(
     fractions, compositions = [], []
     for power, file in sorted((sample.maps or {}).items()):
         with notes.at(f"{name}, {file}"):
-            cube = files.load(name, file)
+            cube = files.load_at(name, file, power, "maps").squeeze(POWER)
             if not {Y, X} <= set(cube.dims):
                 raise DataError(
                     f"map '{file}'",

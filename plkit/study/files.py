@@ -9,11 +9,13 @@ import xarray as xr
 
 import plkit
 from plkit import names, spectra
-from plkit.errors import DataError, PlkitWarning, RecipeError
-from plkit.names import INTENSITY, NOISE_FLOOR, NOISE_GAIN, POWER, TIME, WAVELENGTH, X, Y
+from plkit.errors import DataError, PlkitError, PlkitWarning, RecipeError
+from plkit.io.common import keywords_asked
+from plkit.names import ENERGY, INTENSITY, NOISE_FLOOR, NOISE_GAIN, POWER, TIME, WAVELENGTH, X, Y
 from plkit.physics.heat import heat_fraction
 from plkit.sim import absorptance_from_nk
 from plkit.study.recipe import Recipe
+from plkit.study.toml_lines import toml_name
 
 __all__ = ["StudyFiles", "at_power", "stack_powers"]
 
@@ -30,27 +32,62 @@ class StudyFiles:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         c = recipe.corrections
-        self._dark = None if c.dark is None else plkit.read(recipe.resolve(c.dark))
+        self._dark = None if c.dark is None else self._read(("corrections", "dark"), c.dark)
         if self._dark is not None and c.despike:
             # A cosmic ray in the dark would be a dip in every spectrum.
             self._dark = self._despike(self._dark)
-        self._response = None if c.response is None else _response(recipe, c.response)
+        self._response = None if c.response is None else self._read_response(c.response)
 
-    def load(self, sample: str, file: str) -> xr.Dataset:
-        """Read and correct one file of a sample."""
-        ds = plkit.read(self.recipe.resolve(file), **self.recipe.samples[sample].read)
-        return self._correct(ds)
+    def load(self, sample: str, file: str, role: str = "exposure") -> xr.Dataset:
+        """Read and correct one file of a sample.
+
+        Parameters
+        ----------
+        sample : str
+            Name of the sample.
+        file : str
+            As written in the recipe.
+        role : str, optional
+            Key under which the recipe names it: its options for the reader depend on it.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``intensity`` (…, wavelength) [counts].
+        """
+        return self._correct(self._read(("samples", sample, role), file))
+
+    def _read(self, keys: tuple[str, ...], file: str) -> xr.Dataset:
+        path = self.recipe.resolve(file)
+        try:
+            return plkit.read(path, **self.recipe.reader_options(keys))
+        except PlkitError as error:
+            options = ", ".join(f"{k} = {v}" for k, v in keywords_asked(error.remedy))
+            if not options:
+                raise
+            table = f"[{toml_name((*keys[:-1], 'read', keys[-1]))}]"
+            remedy = f"In the recipe, under {table}: {options.replace(': ', ' = ')}."
+            raise type(error)(error.action, error.reason, remedy) from error
 
     def exposure(self, sample: str) -> xr.Dataset:
         """One dataset with the dims (power, time, spectral), whatever the files were."""
         entry = self.recipe.samples[sample]
         if isinstance(entry.exposure, dict):
-            parts = [at_power(self.load(sample, f), p) for p, f in sorted(entry.exposure.items())]
+            parts = [
+                self.load_at(sample, f, p, "exposure") for p, f in sorted(entry.exposure.items())
+            ]
             ds = stack_powers(parts, f"{sample}, exposure")
         elif entry.exposure is not None:
             ds = self.load(sample, entry.exposure)
         else:
             raise RecipeError(f"run sample '{sample}'", "the recipe names no exposure")
+        if POWER in ds.dims and entry.power_uw is not None:
+            raise RecipeError(
+                f"run sample '{sample}'",
+                f"power_uw is {entry.power_uw:g}, and '{entry.exposure}' holds {ds.sizes[POWER]} powers "
+                "of its own, not none",
+                "Remove power_uw.",
+            )
         if POWER not in ds.dims:
             power = entry.power_uw if entry.power_uw is not None else ds.coords.get(POWER)
             if power is None:
@@ -73,14 +110,15 @@ class StudyFiles:
         file = self.recipe.samples[sample].recovery
         if file is None:
             raise RecipeError(f"load the recovery of '{sample}'", "the recipe names none")
-        return self.load(sample, file)
+        return self.load(sample, file, "recovery")
 
     def references(self, sample: str, like: xr.Dataset) -> xr.DataArray | None:
         """Spectra of the pure components on the axis of ``like``; None where the recipe has none."""
         files = self.recipe.samples[sample].references
         if files is None:
             return None
-        return plkit.references(like=like, **{k: self.load(sample, f) for k, f in files.items()})
+        spectra_of = {k: self.load(sample, f, "references") for k, f in files.items()}
+        return plkit.references(like=like, **spectra_of)
 
     def initial_sigma_um(self, sample: str) -> float:
         """σ of a halo at time 0: as the recipe says, else half the spot radius, else a point [µm]."""
@@ -126,6 +164,31 @@ class StudyFiles:
             heat_capacity_j_m3k=film.heat_capacity_j_m3k,
         )
 
+    def _read_response(self, file: str) -> xr.DataArray:
+        ds = self._read(("corrections", "response"), file)
+        if "response" not in ds:
+            raise DataError(
+                f"use '{file}' as spectral response",
+                f"it holds {', '.join(map(str, ds.data_vars))}, not 'response'",
+                'Rename the variable, or add variable = "response" under [corrections.read.response].',
+            )
+        return ds["response"]
+
+    def load_at(self, sample: str, file: str, power_uw: float, role: str) -> xr.Dataset:
+        """Read and correct a file whose power the recipe states; the file must not contradict it."""
+        ds = self.load(sample, file, role)
+        if POWER in ds.coords:
+            found = np.atleast_1d(ds[POWER].values)
+            if found.size != 1 or not np.isclose(found[0], power_uw, rtol=1e-3):
+                raise RecipeError(
+                    f"run sample '{sample}'",
+                    f"'{file}' was measured at {', '.join(f'{v:g}' for v in found)} µW, as it says itself, "
+                    f"not at the {power_uw:g} µW of the recipe",
+                    "Correct the power in the recipe.",
+                )
+            ds = ds.squeeze(POWER, drop=True) if POWER in ds.dims else ds
+        return at_power(ds, power_uw)
+
     def _despike(self, ds: xr.Dataset) -> xr.Dataset:
         threshold = self.recipe.corrections.despike_threshold
         return (
@@ -141,6 +204,8 @@ class StudyFiles:
             ds = spectra.subtract_dark(ds, self._dark, bias_counts=c.dark_bias_counts)
         if c.despike:
             ds = self._despike(ds)
+        if ENERGY in ds.dims:
+            ds = spectra.to_wavelength(ds)
         if self._response is not None:
             ds = spectra.divide_response(ds, self._response)
         # Before the baseline, so that a laser line outside does not bend it.
@@ -150,17 +215,6 @@ class StudyFiles:
             windows = [(low, high) for low, high in c.baseline_windows_nm or []]
             ds = spectra.subtract_baseline(ds, method=c.baseline, windows=windows or None)
         return ds
-
-
-def _response(recipe: Recipe, file: str) -> xr.DataArray:
-    ds = plkit.read(recipe.resolve(file))
-    if "response" not in ds:
-        raise DataError(
-            f"use '{file}' as spectral response",
-            f"it holds {', '.join(map(str, ds.data_vars))}, not 'response'",
-            "Rename the variable.",
-        )
-    return ds["response"]
 
 
 def at_power(ds: xr.Dataset, power_uw: float) -> xr.Dataset:
