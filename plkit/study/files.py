@@ -8,10 +8,11 @@ import numpy as np
 import xarray as xr
 
 import plkit
-from plkit import names, spectra
+from plkit import names, schema, spectra
 from plkit.errors import DataError, PlkitError, PlkitWarning, RecipeError
 from plkit.io.common import keywords_asked
 from plkit.names import ENERGY, INTENSITY, NOISE_FLOOR, NOISE_GAIN, POWER, TIME, WAVELENGTH, X, Y
+from plkit.physics import photons
 from plkit.physics.heat import heat_fraction
 from plkit.sim import absorptance_from_nk
 from plkit.study.recipe import Recipe
@@ -55,7 +56,7 @@ class StudyFiles:
         xarray.Dataset
             ``intensity`` (…, wavelength) [counts].
         """
-        return self._correct(self._read(("samples", sample, role), file))
+        return self._correct(self._read(("samples", sample, role), file), file)
 
     def _read(self, keys: tuple[str, ...], file: str) -> xr.Dataset:
         path = self.recipe.resolve(file)
@@ -195,7 +196,23 @@ class StudyFiles:
             spectra.despike(ds) if threshold is None else spectra.despike(ds, threshold=threshold)
         )
 
-    def _correct(self, ds: xr.Dataset) -> xr.Dataset:
+    def _over_wavelength(self, ds: xr.Dataset, file: str) -> xr.Dataset:
+        """Spectra over photon energy as spectra over wavelength; what their values are is asked for."""
+        counts_per = self.recipe.corrections.energy_counts_per
+        if ds[INTENSITY].attrs.get("counted_per") == ENERGY or counts_per == "energy":
+            return spectra.to_wavelength(ds)
+        if counts_per is None:
+            raise RecipeError(
+                f"use '{file}'",
+                "it runs over photon energy and does not say whether its values are counts of a channel "
+                "or counts per eV",
+                'Add energy_counts_per = "channel" or "energy" to [corrections].',
+            )
+        nm = photons.wavelength_from_energy(ds[ENERGY].values, "air")
+        ds = ds.assign_coords({WAVELENGTH: (ENERGY, nm, names.attrs(WAVELENGTH))})
+        return schema.conform(ds.swap_dims({ENERGY: WAVELENGTH}).drop_vars(ENERGY))
+
+    def _correct(self, ds: xr.Dataset, file: str) -> xr.Dataset:
         c = self.recipe.corrections
         if c.noise_gain is not None and NOISE_GAIN not in ds:
             for name, value in ((NOISE_GAIN, c.noise_gain), (NOISE_FLOOR, c.noise_floor)):
@@ -205,7 +222,7 @@ class StudyFiles:
         if c.despike:
             ds = self._despike(ds)
         if ENERGY in ds.dims:
-            ds = spectra.to_wavelength(ds)
+            ds = self._over_wavelength(ds, file)
         if self._response is not None:
             ds = spectra.divide_response(ds, self._response)
         # Before the baseline, so that a laser line outside does not bend it.

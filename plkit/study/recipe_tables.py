@@ -218,6 +218,11 @@ class Corrections(Table):
         "Counts per detected electron, where the file does not state it.", "counts", None, gt=0
     )
     noise_floor: Number = _number("Variance in the dark, beside noise_gain.", "counts²", 0.0, ge=0)
+    energy_counts_per: Literal["channel", "energy"] | None = _other(
+        "What the values of files over photon energy are: counts of a channel, or per eV.",
+        'one of "channel", "energy"',
+        None,
+    )
     crop_nm: Window | None = _other(
         "Range of wavelengths that is kept.", "two ascending numbers in nm", None
     )
