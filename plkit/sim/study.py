@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from plkit.sim.heating import Film, LaserSpot, Layer, simulate_heating
 
 from plkit import names
 from plkit.errors import DataError
 from plkit.names import POWER, TIME, WAVELENGTH, X, Y
 from plkit.physics import arrhenius, fick, lineshapes, photons, rates
 from plkit.schema import add_history
+from plkit.sim.heating import Film, LaserSpot, Layer, simulate_heating
 from plkit.sim.measurement import Detector, simulate_measurement
 
 __all__ = [

@@ -40,7 +40,8 @@ def subtract_baseline(
     method : str, optional
         ``"constant"`` or ``"linear"``: through the channels of ``windows``. Any other name is a
         method of ``pybaselines.Baseline``, such as ``"asls"``, ``"snip"`` or ``"modpoly"``.
-        The default is a stiff line that lies amid the noise and leaves out what stands above it.
+        The default is a stiff line that lies amid the noise and leaves out what stands above it;
+        ``"asls"`` holds on to a steeper tail, but lies at the lower edge of the noise.
     windows : sequence of (low, high), optional
         Ranges of the spectral axis without photoluminescence, both ends included; required by
         ``"constant"`` and ``"linear"``.

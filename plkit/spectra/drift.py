@@ -110,7 +110,8 @@ def _fit_shift(x: Floats, y: Floats, var: Floats | None) -> tuple[Floats, Floats
     data = np.where(good, y, 0.0)
     weight = good.astype(np.float64)
     if var is not None:
-        weight = good / np.maximum(var, 1e-12 * float(np.nanmax(var)) + 1e-300)
+        some = np.where(good, var, 1.0)
+        weight = good / np.maximum(some, 1e-12 * float(some.max()) + 1e-300)
     shift = np.zeros(len(y))
     step_limit = 0.1 * float(np.ptp(x))
     cov = np.full((len(y), 3, 3), np.nan)

@@ -137,22 +137,24 @@ def bin_spectra(ds: xr.Dataset, **factors: int) -> xr.Dataset:
     summed = int(np.prod(list(whole.values()), dtype=np.int64))
     apart = summed // whole.get(spectral, 1)
     out = ds.drop_vars(list(ds.data_vars))
-    out = out.coarsen(dict(whole)).mean() if whole else out
+    if whole:
+        # labels cannot be averaged: the first of each bin stands for it
+        how = {k: "mean" if c.dtype.kind in "iufb" else _first for k, c in out.coords.items()}
+        out = out.coarsen(dict(whole), coord_func=how).mean()
     new: dict[Any, xr.DataArray] = {}
     for name, da in ds.data_vars.items():
         mine = {d: f for d, f in whole.items() if d in da.dims}
-        new[name] = _bin_one(str(name), da, mine, whole).assign_attrs(da.attrs)
-    out = out.assign({k: v.drop_vars(list(v.coords)) for k, v in new.items()})
+        bare = da.drop_vars(list(da.coords))
+        new[name] = _bin_one(str(name), bare, mine, whole).assign_attrs(da.attrs)
+    out = out.assign(new)
     terms = noise_terms(ds)
     if terms is not None:
-        floor = terms[1]
+        floor = terms[1].drop_vars(list(terms[1].coords))
         if spectral in floor.dims and spectral in whole:
             floor = floor.coarsen({spectral: whole[spectral]}).sum() * apart
         else:
             floor = floor * summed
-        out[names.NOISE_FLOOR] = floor.drop_vars(list(floor.coords)).assign_attrs(
-            names.attrs(names.NOISE_FLOOR)
-        )
+        out[names.NOISE_FLOOR] = floor.assign_attrs(names.attrs(names.NOISE_FLOOR))
     level = saturation_level(ds)
     if level is not None:
         out["saturation_level"] = xr.DataArray(
@@ -160,6 +162,13 @@ def bin_spectra(ds: xr.Dataset, **factors: int) -> xr.Dataset:
         )
     told = ", ".join(f"{d}={f}" for d, f in whole.items())
     return schema.add_history(out, f"bin_spectra({told})")
+
+
+def _first(values: Any, axis: int | tuple[int, ...]) -> Any:
+    """First value along the axes of the bins."""
+    for a in sorted(np.atleast_1d(axis), reverse=True):
+        values = np.take(values, 0, axis=a)
+    return values
 
 
 def _bin_one(

@@ -14,9 +14,10 @@ import plkit
 from plkit import names
 from plkit.errors import DataError
 from plkit.names import COMPONENT, INTENSITY, POWER, TEMPERATURE, TIME, WAVELENGTH, X, Y
+from plkit.study.chain import SampleResult, analyse_study
+from plkit.study.files import StudyFiles
 from plkit.study.recipe import load_recipe
 from plkit.study.reproduction import Row, compared, recovered
-from plkit.study.run import SampleResult, StudyFiles, analyse_study
 
 __all__ = ["study_rows"]
 
@@ -56,7 +57,7 @@ def study_rows(study: str | Path | None, progress: bool) -> Iterator[Row]:
 
 def _line_widths(files: StudyFiles) -> Iterator[Row]:
     for sample, nm in (("x1.0", 543), ("x1.5", 590), ("x2.0", 650)):
-        film = files.load(sample, files.recipe.samples[sample].references["pristine"])
+        film = files.load(sample, str((files.recipe.samples[sample].references or {})["pristine"]))
         peak = plkit.fit_peaks(_mean_over_time(film), method="asymmetric")
         width, sigma = 1e3 * float(peak["peak_width"]), 1e3 * float(peak["peak_width_stderr"])
         inside = 40 <= width <= 80
