@@ -43,14 +43,15 @@ NaN in ``y`` or σ that is not positive is a gap. A rise 1 − (…) is fitted a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FAMILIES", "SeparableModel"]
+__all__ = ["FAMILIES", "Poisson", "SeparableModel", "fit_separable"]
 
 Floats = NDArray[np.float64]
 
@@ -120,3 +121,219 @@ class SeparableModel:
         constant = "plateau" if self.family in ("exponential", "stretched") else "offset"
         own = {"none": [], "constant": [constant], "linear": [constant, "slope"]}
         return (*names, *own[self.background])
+
+
+@dataclass(frozen=True)
+class Poisson:
+    """Noise that follows from the model: variance = gain · expected + floor.
+
+    Parameters
+    ----------
+    gain, floor : float, optional
+        In the unit of the data, and in its square.
+    rounds : int, optional
+        Fits, the first with weights from the data, the others with weights from the model before.
+    """
+
+    gain: float = 1.0
+    floor: float = 0.0
+    rounds: int = 4
+
+
+_OK, _AT_BOUND, _NOT_IDENTIFIABLE, _NO_SIGNAL, _FAILED = range(5)
+_LANES: Final = 8
+_N_RATES: Final = 24
+_EXPONENTS: Final = (1.0, 0.7, 0.5, 0.35)
+_FWHM_PER_SIGMA: Final = 2.0 * math.sqrt(2.0 * math.log(2.0))
+_NAMES_OF_TERM: Final = {
+    "exponential": ("rate",),
+    "stretched": ("rate", "exponent"),
+    "gaussian": ("centre", "fwhm"),
+    "lorentzian": ("centre", "fwhm"),
+    "pseudo_voigt": ("centre", "fwhm", "lorentz_fraction"),
+    "asymmetric": ("centre", "fwhm", "asymmetry"),
+    "fick": ("centre", "sigma"),
+}
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What the kernels need, apart from the data."""
+
+    spec: tuple[int, ...]
+    pixel: float
+    axis: Floats
+    points: int
+    box: Floats
+    held: NDArray[np.bool_]
+    held_values: Floats
+    n_held: int
+    sort: bool
+    grid: Floats
+    grid_theta: Floats
+    places: NDArray[np.int64]
+
+
+def fit_separable(
+    y: Floats,
+    x: Floats,
+    model: SeparableModel,
+    *,
+    sigma: Floats | None = None,
+    poisson: Poisson | None = None,
+    threads: int = 1,
+) -> dict[str, NDArray[Any]]:
+    """Fit every row, without starting values."""
+    from plkit.physics.separable_kernels import fit_rows
+
+    data, axis, deviation = _sorted(y, x, sigma)
+    rows, points = data.shape
+    data, fixed_background, reduced = _without_fixed_background(data, axis, model)
+    problem = _problem(reduced, axis, rows)
+    size = len(reduced.parameter_names)
+    out: dict[str, NDArray[Any]] = {
+        "params": np.full((rows, size), np.nan),
+        "covariance": np.full((rows, size, size), np.nan),
+        "chisqr": np.full(rows, np.nan),
+        "chisqr_constant": np.full(rows, np.nan),
+        "nfev": np.zeros(rows, np.int64),
+        "n_points": np.zeros(rows, np.int64),
+        "code": np.zeros(rows, np.int8),
+    }
+    noise = (0, 1.0, 0.0, 0.0, 1)
+    sigmas = np.zeros((0, 0)) if deviation is None else deviation
+    if poisson is not None:
+        noise = (2, float(poisson.gain), float(poisson.gain) / points, float(poisson.floor), poisson.rounds)
+    elif deviation is not None:
+        noise = (1, 1.0, 0.0, 0.0, 1)
+    shared = _typical_weight(data, sigmas, poisson, problem.axis.shape[1])
+
+    def fit(part: slice) -> None:
+        own = sigmas if sigmas.shape[0] < 2 else sigmas[part]
+        held = problem.held_values
+        fit_rows(
+            problem.axis, points, data[part], own, noise, problem.spec, problem.pixel, problem.box,
+            problem.held, held if held.shape[0] < 2 else held[part], problem.n_held, problem.sort,
+            problem.grid, problem.grid_theta, shared, problem.places, *(a[part] for a in out.values()),
+        )  # fmt: skip
+
+    _share(fit, rows, threads)
+    return out
+
+
+def _share(fit: Any, rows: int, threads: int) -> None:
+    """Run over slices of the rows, in threads where there is enough for them."""
+    if threads < 2 or rows < 64 * threads:
+        fit(slice(0, rows))
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    edges = np.linspace(0, rows, 4 * threads + 1).astype(int)
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(fit, map(slice, edges[:-1], edges[1:])))
+
+
+def _sorted(y: Floats, x: Floats, sigma: Floats | None) -> tuple[Floats, Floats, Floats | None]:
+    axis = np.asarray(x, dtype=np.float64)
+    data = np.ascontiguousarray(np.atleast_2d(y), dtype=np.float64)
+    deviation = None
+    if sigma is not None:
+        deviation = np.asarray(sigma, dtype=np.float64)
+        if deviation.ndim < 2:
+            deviation = np.broadcast_to(deviation, (1, axis.size))
+        deviation = np.ascontiguousarray(deviation)
+    if np.any(np.diff(axis) < 0):
+        order = np.argsort(axis, kind="stable")
+        axis, data = axis[order], np.ascontiguousarray(data[:, order])
+        deviation = None if deviation is None else np.ascontiguousarray(deviation[:, order])
+    return data, axis, deviation
+
+
+def _without_fixed_background(data, axis, model):
+    return data, {}, model
+
+
+def _typical_weight(data: Floats, sigmas: Floats, poisson: Poisson | None, padded: int) -> Floats:
+    """1/σ along the axis as some of the rows have it on average, for the starting grid."""
+    out = np.zeros(padded)
+    n = data.shape[1]
+    out[:n] = 1.0
+    if not data.size:
+        return out
+    pick = np.linspace(0, data.shape[0] - 1, min(data.shape[0], 64)).astype(int)
+    if poisson is not None:
+        some = data[pick]
+        good = np.isfinite(some)
+        mean = np.where(good, some, 0.0).sum(axis=0) / np.maximum(good.sum(axis=0), 1)
+        variance = poisson.gain * np.maximum(mean, poisson.gain) + poisson.floor
+        out[:n] = 1.0 / np.sqrt(variance)
+    elif sigmas.size:
+        s = sigmas[pick if sigmas.shape[0] > 1 else [0]]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            w = np.where((s > 0) & np.isfinite(s), 1.0 / (s * s), 0.0)
+        total = w.sum(axis=1, keepdims=True)
+        w = w / np.where(total > 0, total, 1.0)
+        out[:n] = np.sqrt(w.sum(axis=0))
+        if not np.all(out[:n] > 0):
+            out[:n] = np.where(out[:n] > 0, out[:n], np.mean(out[:n]) or 1.0)
+    return out
+
+
+def _problem(model: SeparableModel, x: Floats, rows: int) -> _Problem:
+    from plkit.physics import separable_kernels as k
+
+    codes = {
+        "exponential": k.EXPONENTIAL, "stretched": k.STRETCHED, "gaussian": k.GAUSSIAN,
+        "lorentzian": k.LORENTZIAN, "pseudo_voigt": k.PSEUDO_VOIGT, "asymmetric": k.ASYMMETRIC,
+        "fick": k.FICK if model.pixel > 0 else k.GAUSSIAN,
+    }  # fmt: skip
+    family, n = codes[model.family], model.n_terms
+    backgrounds = {"none": 0, "constant": 1, "linear": 2}[model.background]
+    qt = len(_NAMES_OF_TERM[model.family])
+    per = 1
+    if family == k.PSEUDO_VOIGT:
+        qt, per = 2, 2
+    columns, q = per * n, qt * n
+    bits = (1 << columns) - 1 if model.amplitude_sign else 0
+    bits |= model.background_sign << columns
+    spec = (family, n, columns, columns + backgrounds, qt, q, bits, backgrounds, model.amplitude_sign or 1)
+    points = x.size
+    padded = max(_LANES, -(-points // _LANES) * _LANES)
+    axis = np.zeros((4, padded))
+    axis[0] = x[-1] if points else 0.0
+    axis[0, :points] = x
+    with np.errstate(divide="ignore"):
+        axis[1] = np.where(axis[0] > 0, np.log(np.where(axis[0] > 0, axis[0], 1.0)), -1e3)
+    middle, half = 0.5 * (x[0] + x[-1]), 0.5 * (x[-1] - x[0]) or 1.0
+    axis[2] = (axis[0] - middle) / half
+    axis[3, :3] = middle, half, 1.0
+    if model.family == "fick" and family == k.GAUSSIAN:
+        axis[3, 2] = 1.0 / _FWHM_PER_SIGMA
+    box = np.zeros((3, q))
+    steps = np.diff(x)
+    step = float(np.min(steps[steps > 0]))
+    span = float(x[-1] - x[0])
+    for t in range(n):
+        if family <= k.STRETCHED:
+            slow, fast = 0.05 / span, 2.0 / step
+            box[:, qt * t] = math.log(slow), math.log(fast), 2.0
+            if family == k.STRETCHED:
+                box[:, qt * t + 1] = 0.05, 1.0, 0.3
+        else:
+            box[:, qt * t] = x[0] - 0.25 * span, x[-1] + 0.25 * span, 0.2 * span
+            box[:, qt * t + 1] = math.log(0.2 * step), math.log(4.0 * span), 1.0
+            if qt == 3:
+                box[:, qt * t + 2] = (-3.0, 3.0, 0.5) if family == k.ASYMMETRIC else (0.0, 1.0, 0.5)
+    grid, theta = np.zeros((0, padded)), np.zeros((0, qt))
+    if family <= k.STRETCHED:
+        rates = np.linspace(math.log(3.0 * slow), math.log(fast), _N_RATES)
+        if family == k.EXPONENTIAL:
+            theta = rates[:, None]
+            grid = np.exp(-np.exp(rates)[:, None] * axis[0])
+        else:
+            theta = np.array([(r, b) for b in _EXPONENTS for r in rates])
+            grid = np.exp(-np.exp(theta[:, 1:] * (theta[:, :1] + axis[1])))
+    return _Problem(
+        spec, model.pixel, axis, points, box, np.zeros(q, bool), np.zeros((1, q)), 0, n > 1,
+        np.ascontiguousarray(grid), np.ascontiguousarray(theta), np.arange(n),
+    )  # fmt: skip
