@@ -16,12 +16,14 @@ from plkit.fit.plan import Plan
 if TYPE_CHECKING:
     from lmfit import Model
 
-__all__ = ["Evaluator"]
+__all__ = ["NUMERICAL", "Evaluator"]
 
 Floats = NDArray[np.float64]
 Cache = dict[int, Floats]
 
 _EPS: Final = float(np.finfo(float).eps)
+# What a model may raise at unlucky parameters.
+NUMERICAL: Final = (ValueError, ArithmeticError, np.linalg.LinAlgError)
 # Rows of the test call: no axis of common length, so that a wrong shape cannot pass.
 _TRIALS: Final = 3
 # Agreement of the test call with one call per row; of an analytic derivative with a difference.
@@ -65,6 +67,7 @@ class _Leaf:
         # linear parameters: derivatives that never change, and the one that is the rest of the model
         self.constant_slopes: dict[int, Floats] = {}
         self.rest: int | None = None
+        self.complaint = ""
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_function": None}
@@ -83,12 +86,27 @@ class _Leaf:
         return self.constants | {n: table[:, i, None] for n, i in self.arguments.items()}
 
     def values(self, table: Floats, points: int) -> Floats:
-        if self.mode == "rows":
-            out = np.empty((len(table), points))
-            for row in range(len(table)):
-                out[row] = self._one(table[row : row + 1])
-            return out
-        return _broadcast(self.function(**self.keywords(table)), len(table), points)
+        if self.mode != "rows":
+            try:
+                return _broadcast(self.function(**self.keywords(table)), len(table), points)
+            except NUMERICAL:  # one row may be unlucky: the others need not be
+                return self._by_row(self.function, table, points)
+        return self._by_row(None, table, points)
+
+    def _by_row(
+        self, function: Callable[..., Any] | None, table: Floats, points: int
+    ) -> Floats:
+        """Row by row; NaN where the function refuses its parameters."""
+        out = np.full((len(table), points), np.nan)
+        for i in range(len(table)):
+            row = table[i : i + 1]
+            try:
+                value = function(**self.keywords(row)) if function else self._one(row)
+            except NUMERICAL as error:
+                self.complaint = str(error).splitlines()[0] if str(error) else type(error).__name__
+                continue
+            out[i] = _broadcast(value, 1, points)
+        return out
 
     def _one(self, row: Floats) -> Any:
         if self.usual:
@@ -426,14 +444,17 @@ class Evaluator:
                 single = leaf.values(table, self.points)
             except TypeError as error:
                 if "complex" not in str(error):
-                    return
-                raise DataError(action, "the model is complex, not real") from error
-            except Exception:  # the fit will say so, row by row
+                    raise
+                raise DataError(
+                    action, f"the model '{leaf.model.name}' gives complex numbers, not real ones"
+                ) from error
+            if np.isnan(single).all():
                 return
             for mode in ("plain", "rebound") if leaf.usual else ():
                 leaf.mode, leaf._function = mode, None
                 try:
-                    many = leaf.values(table, self.points)
+                    found = leaf.function(**leaf.keywords(table))
+                    many = _broadcast(found, len(table), self.points)
                 except Exception:
                     continue
                 size = np.nanmax(np.abs(single), initial=0.0, where=np.isfinite(single))
@@ -442,7 +463,10 @@ class Evaluator:
             else:
                 leaf.mode, leaf._function = "rows", None
             if leaf.jacobian is None and leaf.mode != "rows" and np.all(np.isfinite(single)):
-                leaf.learn_linear(table, self.points)
+                try:
+                    leaf.learn_linear(table, self.points)
+                except NUMERICAL:
+                    leaf.constant_slopes, leaf.rest = {}, None
             if leaf.jacobian is not None:
                 self._check_jacobian(leaf, table, single, action)
 
