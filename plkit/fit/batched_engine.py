@@ -14,21 +14,32 @@ from numpy.typing import NDArray
 from plkit.fit.evaluate import Evaluator
 from plkit.fit.job import Job, Packed, Raw, empty_raw
 from plkit.fit.lmfit_engine import has_guess
-from plkit.fit.marquardt import CONVERGED, NO_START, Minimum, minimise, unit_inverse
+from plkit.fit.marquardt import (
+    CONVERGED,
+    NO_START,
+    Minimum,
+    minimise,
+    unit_inverse,
+)
 from plkit.fit.objective import LeastSquares, Objective, Poisson, Robust
 from plkit.fit.plan import Plan, plan_parameters
 from plkit.fit.traces import constant_chisqr, rows_of
+from plkit.fit.trust import search
 
 if TYPE_CHECKING:
     from lmfit import Parameters
 
-__all__ = ["fit_block", "fit_rows"]
+__all__ = ["RowsOf", "fit_block", "fit_rows"]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-# Damping of further tries for rows that did not come to an end: first bold, then timid.
-_OTHER_DAMPING: Final = (1e-6, 10.0)
+_FIELDS: Final = ("table", "normal", "cost", "nfev", "code")
+# Steps of the careful search: as many as MINPACK needs for the hardest certified problems, and for
+# the last digits of rows whose normal matrix, with a diagonal of ones, has an eigenvalue this small.
+_ROUNDS: Final = 500
+_POLISH: Final = 12
+_NEARLY_SINGULAR: Final = 1e-9
 # A thread gets at least so many numbers (rows times points) to work on.
 _NUMBERS_PER_THREAD: Final = 200_000
 
@@ -245,27 +256,41 @@ def _search(
 def _persistent(
     evaluator: Evaluator, objective: Objective, table: Floats, n_points: NDArray[np.int64]
 ) -> Minimum:
-    """Search; rows that come to no end try again with other damping, and without shortcuts."""
+    """The fast search; then the careful one for rows without an end, and for the last digits."""
     best = minimise(evaluator, objective, table, n_points)
-    for damping in _OTHER_DAMPING:
-        again = np.flatnonzero(best.code != CONVERGED)
-        if again.size == 0:
-            break
-        careful = copy.copy(evaluator)
-        careful.shortcuts = False
-        part = _Rows(objective, again)
-        found = minimise(careful, part, table[again], n_points[again], damping)
-        old = Minimum(
-            best.table[again], best.normal[again], best.cost[again], best.nfev[again],
-            best.code[again],
-        )  # fmt: skip
-        merged = _better(old, found)
-        for name in ("table", "normal", "cost", "nfev", "code"):
-            getattr(best, name)[again] = getattr(merged, name)
+    if evaluator.plan.n_free == 0:
+        return best
+    careful = copy.copy(evaluator)
+    careful.shortcuts = False
+    again = np.flatnonzero(best.code != CONVERGED)
+    if again.size:
+        found = search(careful, RowsOf(objective, again), table[again], _ROUNDS)
+        _put(best, again, _better(_take(best, again), found))
+    least = unit_inverse(best.normal)[1]
+    near = np.flatnonzero((best.code == CONVERGED) & (least < _NEARLY_SINGULAR))
+    if near.size:
+        part = _take(best, near)
+        scale = 1.0 / np.sqrt(np.diagonal(part.normal, axis1=1, axis2=2))
+        size = np.linalg.norm(objective.y[near], axis=1)[:, None]
+        value = np.abs(part.table[:, evaluator.plan.free])
+        scale = np.where(np.isfinite(scale), scale * size, np.where(value > 0, value, 1.0))
+        found = search(careful, RowsOf(objective, near), part.table, _POLISH, scale)
+        lower = (found.code == CONVERGED) & (found.cost <= part.cost * (1 + 1e-12))
+        found.nfev[:] += part.nfev
+        _put(best, near[lower], _take(found, np.flatnonzero(lower)))
     return best
 
 
-class _Rows:
+def _take(best: Minimum, rows: NDArray[np.intp]) -> Minimum:
+    return Minimum(*(getattr(best, name)[rows] for name in _FIELDS))
+
+
+def _put(best: Minimum, rows: NDArray[np.intp], part: Minimum) -> None:
+    for name in _FIELDS:
+        getattr(best, name)[rows] = getattr(part, name)
+
+
+class RowsOf:
     """Some rows of an objective, counted from zero."""
 
     def __init__(self, whole: Objective, rows: NDArray[np.intp]) -> None:

@@ -319,9 +319,8 @@ class Evaluator:
         plan = self.plan
         out = np.zeros((len(table), plan.n_free, self.points))
         exact = self._exact_slopes(table)
-        shortcut = self.shortcuts and not central
         for j, column in enumerate(plan.free):
-            if shortcut and len(self.moves[j]) == 1:
+            if self.shortcuts and len(self.moves[j]) == 1:
                 known = self._known(int(column), table, cache)
                 if known is not None:
                     out[:, j] = known
@@ -349,6 +348,42 @@ class Evaluator:
         if len(leaves) != 1:
             return None
         return leaves[0].known_slope(column, table, cache[id(leaves[0])])
+
+    def confirm(self, table: Floats, cache: Cache) -> NDArray[np.bool_]:
+        """Tell for which rows the shortcuts hold: by one call with all linear parameters changed.
+
+        Parameters
+        ----------
+        table : numpy.ndarray
+            Shape (rows, parameters).
+        cache : dict
+            From :meth:`values` at the same parameters.
+
+        Returns
+        -------
+        numpy.ndarray of bool
+            False where a function that was found linear in some parameters is not so here.
+        """
+        out = np.ones(len(table), dtype=bool)
+        if not (self.shortcuts and self._is_sum):
+            return out
+        free = set(map(int, self.plan.free))
+        for leaf in self.leaves:
+            columns = sorted(free & ({leaf.rest} | set(leaf.constant_slopes)) - {None})
+            if not columns:
+                continue
+            here = cache[id(leaf)]
+            there = table.copy()
+            told = here
+            for column in columns:
+                known = leaf.known_slope(column, table, here)
+                assert known is not None
+                there[:, column] += 0.1 * (np.abs(table[:, column]) + 1e-12)
+                told = told + known * (there[:, column] - table[:, column])[:, None]
+            found = leaf.values(there, self.points)
+            size = np.abs(told).max(axis=1) + np.abs(here).max(axis=1)
+            out &= np.abs(found - told).max(axis=1) <= 1e-8 * size
+        return out
 
     def _exact_slopes(self, table: Floats) -> dict[int, list[Floats | None]]:
         """Derivatives of the leaves that have their own, by those that are searched."""

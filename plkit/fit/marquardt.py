@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 from plkit.fit.evaluate import Cache, Evaluator
 from plkit.fit.objective import Objective
 
-__all__ = ["CONVERGED", "NOT_CONVERGED", "NO_START", "Minimum", "minimise", "unit_inverse"]
+__all__ = [
+    "CONVERGED",
+    "NOT_CONVERGED",
+    "NO_START",
+    "Minimum",
+    "bounded_step",
+    "minimise",
+    "unit_inverse",
+]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -28,14 +36,14 @@ NO_START: Final = 2
 # Numbers (rows times points) in one call of the model: a few arrays of them fit into the L2 cache.
 _NUMBERS: Final = 49_152
 _MOST_ROWS: Final = 2_048
-_ITERATIONS: Final = 400
+_ITERATIONS: Final = 60
 # Expected fall of χ², in units of χ²/ν, below which derivatives are taken to both sides, and below
 # which the step is the last one: it then moves no parameter by 1e-4 σ, and what it leaves undone is
 # smaller by the factor with which the steps shrink.
 _NEARLY: Final = 1e-3
 _DONE: Final = 1e-8
-# The last step also changes the model by less than 1e-7 of itself.
-_DIGITS: Final = 1e-14
+# The last step also changes no parameter by more than this part of it.
+_DIGITS: Final = 3e-7
 # The same in units of Σ w model², for data without noise.
 _EXACT: Final = 1e-24
 _ROUNDING: Final = 4.0 * float(np.finfo(float).eps)
@@ -219,12 +227,16 @@ def _round(
     """One step of all active rows; returns those that go on."""
     plan = evaluator.plan
     here = state.table[active][:, plan.free]
-    new, expected = _step(state, active, here, plan.low, plan.high)
+    new, expected = bounded_step(
+        state.normal[active], state.gradient[active], state.metric[active], state.damping[active],
+        here, plan.low, plan.high,
+    )  # fmt: skip
     unit = state.cost[active] / left[active]
     tiny = _EXACT * state.squares[active]
     nearly = expected <= _NEARLY * unit + tiny
-    done = np.minimum(_DONE * unit, _DIGITS * state.squares[active])
-    last = state.central[active] & (expected <= done + tiny)
+    size = np.abs(here) + 0.01 * _scale(evaluator, state, active)
+    digits = (np.abs(new - here) <= _DIGITS * size).all(axis=1)
+    last = state.central[active] & (((expected <= _DONE * unit) & digits) | (expected <= tiny))
     last &= state.damping[active] <= 1e-2
     trial = state.table[active]
     trial[:, plan.free] = new
@@ -243,7 +255,10 @@ def _round(
     _damp(state, active, better, np.where(nearly, 1.0, ratio))
     taken = active[better]
     state.table[taken], state.cost[taken] = trial[better], cost[better]
-    state.code[active[last & better]] = CONVERGED
+    ended = np.flatnonzero(last & better)
+    if ended.size:
+        sure = evaluator.confirm(trial[ended], {k: v[ended] for k, v in cache.items()})
+        state.code[active[ended[sure]]] = CONVERGED
     # a step that would have been the last and finds nothing lower: rounding is all that is left
     over = state.rounds[active] >= _ITERATIONS
     stuck = ~better & ((last & (expected <= 1e3 * noise + tiny)) | over)
@@ -273,20 +288,42 @@ def _damp(state: _State, rows: Rows, better: Bools, ratio: Floats) -> None:
     state.growth[rows] = np.where(better, 4.0, np.minimum(growth * 2.0, 1e4))
 
 
-def _step(
-    state: _State, rows: Rows, here: Floats, low: Floats, high: Floats
+def bounded_step(
+    normal: Floats,
+    gradient: Floats,
+    metric: Floats,
+    damping: Floats,
+    here: Floats,
+    low: Floats,
+    high: Floats,
 ) -> tuple[Floats, Floats]:
-    """New values of the free parameters and the fall of χ² that the parabola promises."""
-    normal, gradient = state.normal[rows], state.gradient[rows]
-    metric = state.metric[rows]
-    damping = state.damping[rows]
+    """New values of the free parameters and the fall of χ² that the parabola promises.
+
+    Parameters
+    ----------
+    normal, gradient : numpy.ndarray
+        Shape (rows, free, free) and (rows, free): Jᵀ w J and Jᵀ w (y − model).
+    metric : numpy.ndarray
+        Shape (rows, free): what the damping multiplies.
+    damping : numpy.ndarray
+        Shape (rows,).
+    here : numpy.ndarray
+        Shape (rows, free): where the rows stand.
+    low, high : numpy.ndarray
+        Shape (free,): bounds.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Shape (rows, free) and (rows,).
+    """
     bounded = bool(np.isfinite(low).any() or np.isfinite(high).any())
     step = np.zeros_like(here)
     held = np.zeros(here.shape, dtype=bool)
     if bounded:
         held = ((here <= low) & (gradient <= 0.0)) | ((here >= high) & (gradient >= 0.0))
     new = here.copy()
-    todo = np.arange(rows.size)
+    todo = np.arange(len(here))
     for _ in range(here.shape[1] + 1):
         step[todo] = _solve(
             normal[todo], gradient[todo], metric[todo], damping[todo], held[todo], step[todo]

@@ -1,0 +1,284 @@
+"""The careful search, for the few rows that the fast one leaves: a trust region on J itself.
+
+Moré's algorithm as in MINPACK, on all rows at once: the damping is the one that makes the step as
+long as the region, and singular values of J, not of JᵀJ, keep the digits of nearly dependent
+parameters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plkit.fit.evaluate import Cache, Evaluator
+from plkit.fit.marquardt import CONVERGED, NO_START, NOT_CONVERGED, Minimum
+from plkit.fit.objective import Objective
+
+__all__ = ["search"]
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+_EPS: Final = float(np.finfo(float).eps)
+_FACTOR: Final = 100.0
+_FIRST_REGION: Final = 1e-3  # where a search begins near the end of another
+_ROOTS: Final = 12
+# Relative fall of χ², expected and found, and relative step, that end the search.
+_ENOUGH: Final = 1e-14
+
+
+@dataclass(slots=True)
+class _Point:
+    """Where every row stands, and the parabola there."""
+
+    here: Floats
+    model: Floats
+    cost: Floats
+    slopes: Floats
+    residual: Floats
+    squares: Floats
+
+
+def search(
+    evaluator: Evaluator,
+    objective: Objective,
+    table: Floats,
+    rounds: int,
+    scale: Floats | None = None,
+) -> Minimum:
+    """Find the nearest minimum of every row.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        The model; its shortcuts are not used.
+    objective : Objective
+        The data, and what is made small.
+    table : numpy.ndarray
+        Shape (rows, parameters): where to begin.
+    rounds : int
+        Steps at most.
+    scale : numpy.ndarray, optional
+        Shape (rows, free): for the first differences, where it is known.
+
+    Returns
+    -------
+    Minimum
+        Rows that stopped before the end are not converged.
+    """
+    plan = evaluator.plan
+    table = np.array(table)
+    rows = len(table)
+    out = Minimum(
+        table, np.full((rows, plan.n_free, plan.n_free), np.nan), np.full(rows, np.inf),
+        np.zeros(rows, np.int64), np.full(rows, NOT_CONVERGED, np.int8),
+    )  # fmt: skip
+    size = max(1, 65_536 // max(evaluator.points, 1))
+    with np.errstate(all="ignore"):
+        for i in range(0, rows, size):
+            part = np.arange(i, min(i + size, rows))
+            _search(evaluator, objective, out, part, rounds, None if scale is None else scale[part])
+    return out
+
+
+def _linearise(
+    evaluator: Evaluator,
+    objective: Objective,
+    table: Floats,
+    model: Floats,
+    cache: Cache,
+    cost: Floats,
+    rows: NDArray[np.intp],
+    scale: Floats,
+) -> _Point:
+    careful = evaluator.shortcuts
+    evaluator.shortcuts = False
+    slopes = evaluator.slopes(table, cache, scale, central=True)
+    evaluator.shortcuts = careful
+    residual = objective.y[rows] - model
+    if objective.good is not None:
+        slopes = np.where(objective.good[rows][:, None, :], slopes, 0.0)
+    root = objective.root_weight(model, rows)
+    values = model
+    if root is not None:
+        slopes, residual, values = slopes * root[:, None, :], residual * root, model * root
+    here = table[:, evaluator.plan.free]
+    return _Point(here, model, cost, slopes, residual, np.vecdot(values, values))
+
+
+def _search(
+    evaluator: Evaluator,
+    objective: Objective,
+    out: Minimum,
+    rows: NDArray[np.intp],
+    rounds: int,
+    scale: Floats | None,
+) -> None:
+    plan = evaluator.plan
+    k = plan.n_free
+    cache: Cache = {}
+    table = out.table[rows]
+    model = _masked(objective, evaluator.values(table, cache), rows)
+    cost = objective.cost(model, rows)
+    good = np.isfinite(cost)
+    out.code[rows[~good]] = NO_START
+    out.cost[rows] = cost
+    rows, table, model, cost = rows[good], table[good], model[good], cost[good]
+    cache = {key: v[good] for key, v in cache.items()}
+    polish = scale is not None
+    metric = np.zeros((rows.size, k))
+    value = np.abs(table[:, plan.free])
+    step_scale = np.where(value > 0, value, 1.0) if scale is None else scale[good]
+    region = np.full(rows.size, np.nan)
+    damping = np.zeros(rows.size)
+    while rows.size:
+        point = _linearise(evaluator, objective, table, model, cache, cost, rows, step_scale)
+        out.nfev[rows] += 1 if evaluator.exact else 1 + 2 * k
+        norms = np.sqrt(np.vecdot(point.slopes, point.slopes))
+        out.normal[rows] = point.slopes @ point.slopes.swapaxes(1, 2)
+        metric = np.maximum(metric, np.where(norms > 0, norms, 0.0))
+        measure = np.where(metric > 0, metric, 1.0)
+        fresh = np.isnan(region)
+        length = np.linalg.norm(measure * point.here, axis=1)
+        first = np.where(length > 0, _FACTOR * length, _FACTOR)
+        if polish:
+            first = np.maximum(_FIRST_REGION * np.sqrt(point.squares), 1e-300)
+        region = np.where(fresh, first, region)
+        lost = ~np.isfinite(point.slopes).all(axis=(1, 2))
+        ended = lost.copy()
+        # inner steps: shrink until χ² falls
+        system = _decompose(point, measure, plan.low, plan.high)
+        pending = ~ended
+        moved = np.zeros(rows.size, dtype=bool)
+        new_table, new_model, new_cost = table.copy(), model.copy(), cost.copy()
+        for _ in range(60):
+            at = np.flatnonzero(pending)
+            if at.size == 0:
+                break
+            step, damping[at] = _step(system, at, region[at], measure[at])
+            length = np.linalg.norm(measure[at] * step, axis=1)
+            trial_free, cut = _inside(point.here[at], step, plan.low, plan.high)
+            step = trial_free - point.here[at]
+            region[at] = np.where(fresh[at], np.minimum(region[at], length), region[at])
+            trial = table[at]
+            trial[:, plan.free] = trial_free
+            plan.ties.fill(trial)
+            found = _masked(objective, evaluator.values(trial, {}), rows[at])
+            fall = point.cost[at] - objective.cost(found, rows[at])
+            out.nfev[rows[at]] += 1
+            linear = np.einsum("nj,njm->nm", step, point.slopes[at])
+            expected = np.vecdot(linear, 2.0 * point.residual[at] - linear)
+            noise = 8.0 * _EPS * np.sqrt(point.squares[at] * point.cost[at])
+            noise += 8.0 * _EPS * point.cost[at]
+            ratio = np.where(expected > 0, fall / expected, 0.0)
+            ratio = np.where(np.isfinite(fall), ratio, -1.0)
+            tiny = expected <= noise + 1e-26 * point.squares[at]
+            better = (ratio >= 1e-4) | (tiny & (fall >= -noise))
+            easy = ((ratio >= 0.75) | (damping[at] == 0.0)) & ~cut
+            shrink = (ratio < 0.25) & ~tiny
+            steep = np.where(ratio >= 0, 0.5, 0.1)
+            region[at] = np.where(
+                shrink,
+                steep * np.minimum(region[at], 10.0 * length),
+                np.where(easy, 2.0 * length, region[at]),
+            )
+            fresh[at[better]] = False
+            small = np.linalg.norm(measure[at] * step, axis=1)
+            whole = np.linalg.norm(measure[at] * point.here[at], axis=1)
+            still = region[at] <= _EPS * whole
+            accepted = at[better]
+            new_table[accepted] = trial[better]
+            new_model[accepted] = found[better]
+            new_cost[accepted] = point.cost[accepted] - fall[better]
+            moved[accepted] = True
+            done = (expected <= _ENOUGH * point.cost[at] + 1e-26 * point.squares[at]) | tiny
+            done &= (damping[at] == 0.0) | (small <= 1e-9 * whole) | tiny
+            done |= better & (small <= 1e-12 * whole)
+            ended[at] |= done | still
+            out.code[rows[at[done | (still & (expected <= 1e-8 * point.cost[at]))]]] = CONVERGED
+            pending[at[better | ended[at]]] = False
+        ended |= pending  # no step lowers χ²
+        out.table[rows], out.cost[rows] = new_table, new_cost
+        rounds -= 1
+        if rounds <= 0:
+            break
+        on = ~ended & moved
+        t = np.sqrt(point.squares[:, None]) / np.where(norms > 0, norms, np.nan)
+        value = np.abs(point.here)
+        step_scale = np.where(np.isfinite(t) & (t > 1e-8 * value), t, np.where(value > 0, value, 1.0))
+        rows, table, model, cost = rows[on], new_table[on], new_model[on], new_cost[on]
+        metric, region, damping = metric[on], region[on], damping[on]
+        step_scale = step_scale[on]
+        cache = {}
+        if rows.size:
+            evaluator.values(table, cache)
+
+
+def _masked(objective: Objective, model: Floats, rows: NDArray[np.intp]) -> Floats:
+    return model if objective.good is None else np.where(objective.good[rows], model, 0.0)
+
+
+@dataclass(slots=True)
+class _System:
+    """Singular values of J in units of the metric, without held parameters."""
+
+    right: Floats  # Vᵀ
+    singular: Floats
+    target: Floats  # Uᵀ r
+
+
+def _decompose(point: _Point, measure: Floats, low: Floats, high: Floats) -> _System:
+    gradient = np.einsum("njm,nm->nj", point.slopes, point.residual)
+    held = ((point.here <= low) & (gradient <= 0)) | ((point.here >= high) & (gradient >= 0))
+    scaled = np.where(held[:, :, None], 0.0, point.slopes / measure[:, :, None])
+    scaled = np.where(np.isfinite(scaled), scaled, 0.0)
+    # of Jᵀ (free, points): J = U s Vᵀ, here v s u
+    v, s, u = np.linalg.svd(scaled, full_matrices=False)
+    target = np.einsum("nkm,nm->nk", u, np.where(np.isfinite(point.residual), point.residual, 0.0))
+    return _System(v, s, target)
+
+
+def _step(
+    system: _System, at: NDArray[np.intp], region: Floats, measure: Floats
+) -> tuple[Floats, Floats]:
+    """Step no longer than the region, and its damping."""
+    v, s, target = system.right[at], system.singular[at], system.target[at]
+    live = s > 4.0 * _EPS * s[:, :1]
+    inverse = np.where(live, 1.0 / np.where(live, s, 1.0), 0.0)
+    straight = inverse * target
+    length = np.linalg.norm(straight, axis=1)
+    damping = np.zeros(at.size)
+    outside = length > 1.1 * region
+    if outside.any():
+        sv, tv, rv = s[outside], target[outside], region[outside]
+        upper = np.linalg.norm(sv * tv, axis=1) / rv
+        lower = np.zeros(rv.size)
+        lam = np.maximum(upper * 1e-3, np.sqrt(lower * upper))
+        for _ in range(_ROOTS):
+            shrunk = sv * tv / (sv**2 + lam[:, None])
+            now = np.linalg.norm(shrunk, axis=1)
+            if np.all(np.abs(now - rv) <= 0.1 * rv):
+                break
+            slope = -np.sum(shrunk**2 / (sv**2 + lam[:, None]), axis=1) / now
+            lower = np.where(now > rv, np.maximum(lower, lam), lower)
+            upper = np.where(now < rv, np.minimum(upper, lam), upper)
+            newton = lam - (now - rv) / rv * now / slope
+            fine = np.isfinite(newton) & (newton > lower) & (newton < upper)
+            lam = np.where(fine, newton, np.maximum(np.sqrt(lower * upper), 1e-3 * upper))
+        damping[outside] = lam
+        straight[outside] = sv * tv / (sv**2 + lam[:, None])
+    return np.einsum("njk,nk->nj", v, straight) / measure, damping
+
+
+def _inside(here: Floats, step: Floats, low: Floats, high: Floats) -> tuple[Floats, Bools]:
+    """Shorten a step as a whole, so that the first parameter to meet its bound stops there."""
+    room = np.where(step > 0, high - here, low - here)
+    over = np.abs(step) > np.abs(room)
+    part = np.where(over, room / np.where(step != 0, step, 1.0), 1.0).min(axis=1)
+    new = np.clip(here + step * part[:, None], low, high)
+    limits = over & (np.where(over, room / np.where(step != 0, step, 1.0), 1.0) <= part[:, None])
+    new = np.where(limits, np.where(step > 0, high, low), new)
+    return new, over.any(axis=1)
