@@ -23,7 +23,8 @@ from plkit.fit.marquardt import (
 )
 from plkit.fit.objective import LeastSquares, Objective, Poisson, Robust
 from plkit.fit.plan import Plan, plan_parameters
-from plkit.fit.traces import constant_chisqr, rows_of
+from plkit.fit.describe import describe
+from plkit.fit.traces import rows_of
 from plkit.fit.trust import search
 
 if TYPE_CHECKING:
@@ -44,9 +45,7 @@ _NEARLY_SINGULAR: Final = 1e-9
 _NUMBERS_PER_THREAD: Final = 200_000
 
 
-def fit_block(
-    signal: NDArray[Any], *others: NDArray[Any], job: Job, threads: int = 1
-) -> Floats:
+def fit_block(signal: NDArray[Any], *others: NDArray[Any], job: Job, threads: int = 1) -> Floats:
     """Fit every trace of an array: what dask calls for every chunk.
 
     Parameters
@@ -117,7 +116,7 @@ def _fit_generic(job: Job, y: Floats, sigma: Floats | None, given: Floats, threa
     n_points = finite.sum(axis=1)
     starts, plan = _starts(job, y, n_points)
     raw = empty_raw(len(y), plan)
-    _describe(job, raw, y, sigma, finite, n_points)
+    describe(job, raw, y, sigma)
     usable = (n_points >= max(plan.n_free, 1)) & np.isfinite(given).all(axis=1)
     usable &= np.isfinite(starts).all(axis=2).any(axis=0)
     rows = np.flatnonzero(usable)
@@ -135,7 +134,15 @@ def _fit_generic(job: Job, y: Floats, sigma: Floats | None, given: Floats, threa
     def work(part: NDArray[np.intp]) -> None:
         own_sigma = None if sigma is None else sigma[part]
         _fit_part(
-            job, evaluator, raw, part, y[part], own_sigma, finite[part], starts[:, part], given[part]
+            job,
+            evaluator,
+            raw,
+            part,
+            y[part],
+            own_sigma,
+            finite[part],
+            starts[:, part],
+            given[part],
         )
 
     if len(parts) > 1:
@@ -356,28 +363,6 @@ def _values(evaluator: Evaluator, table: Floats, size: int = 256) -> Floats:
 # Results ------------------------------------------------------------------------------------------
 
 
-def _describe(
-    job: Job, raw: Raw, y: Floats, sigma: Floats | None, finite: Bools, n_points: NDArray[np.int64]
-) -> None:
-    """Fill in what is known of the data alone."""
-    raw.n_points[:] = n_points
-    last = finite.shape[1] - 1
-    raw.first[:] = job.x[np.argmax(finite, axis=1)]
-    raw.last[:] = job.x[last - np.argmax(finite[:, ::-1], axis=1)]
-    if not getattr(job.model, "contains_constant", False):
-        return
-    filled = np.where(finite, y, 0.0)
-    weight = finite.astype(np.float64)
-    if sigma is not None:
-        weight = np.where(finite, 1.0 / np.where(finite, sigma, 1.0) ** 2, 0.0)
-    raw.constant[:] = constant_chisqr(filled, weight)
-    if job.gain is not None and job.floor is not None:
-        mean = filled.sum(axis=1) / np.maximum(n_points, 1)
-        objective = Poisson(filled, finite, job.gain, job.floor)
-        every = np.arange(len(y))
-        raw.constant[:] = objective.cost(np.broadcast_to(mean[:, None], y.shape), every)
-
-
 def _report(
     job: Job,
     evaluator: Evaluator,
@@ -415,7 +400,9 @@ def _spread(inverse: Floats, slopes: Floats, plan: Plan) -> Floats:
         live = np.zeros(len(plan.names), dtype=bool)
         live[plan.free] = True
         live[[i for i, _, _ in plan.ties.order]] = True
-        out = np.where((touched[:, :, None] | touched[:, None, :]) & live & live[:, None], np.nan, out)
+        out = np.where(
+            (touched[:, :, None] | touched[:, None, :]) & live & live[:, None], np.nan, out
+        )
     return np.asarray(out)
 
 

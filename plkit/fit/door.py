@@ -93,9 +93,7 @@ def select_data(
             _term(data, names.NOISE_FLOOR, 0.0, array, dim, action),
         )
     else:
-        raise DataError(
-            action, f"'noise' is '{noise}', not 'poisson', a CountNoise or None"
-        )
+        raise DataError(action, f"'noise' is '{noise}', not 'poisson', a CountNoise or None")
     n = array.sizes[dim]
     gain, floor = (np.broadcast_to(np.asarray(t, dtype=np.float64), (n,)).copy() for t in terms)
     total = gain + floor
@@ -113,9 +111,7 @@ def select_data(
     return array, Noise(gain, floor, known)
 
 
-def _term(
-    data: Any, name: str, default: float, array: xr.DataArray, dim: str, action: str
-) -> Any:
+def _term(data: Any, name: str, default: float, array: xr.DataArray, dim: str, action: str) -> Any:
     if not isinstance(data, xr.Dataset) or name not in data:
         return default
     term = data[name]

@@ -42,7 +42,9 @@ class _Leaf:
         self.constants = dict(model.opts)
         defaults = getattr(model, "independent_vars_defvals", {})
         self.constants |= {
-            k: v for k, v in defaults.items() if not (isinstance(v, type) and v.__name__ == "_empty")
+            k: v
+            for k, v in defaults.items()
+            if not (isinstance(v, type) and v.__name__ == "_empty")
         }
         accepts, any_name = set(model._func_allargs), bool(model._func_haskeywords)
         arguments: dict[str, int] = {}
@@ -93,9 +95,7 @@ class _Leaf:
                 return self._by_row(self.function, table, points)
         return self._by_row(None, table, points)
 
-    def _by_row(
-        self, function: Callable[..., Any] | None, table: Floats, points: int
-    ) -> Floats:
+    def _by_row(self, function: Callable[..., Any] | None, table: Floats, points: int) -> Floats:
         """Row by row; NaN where the function refuses its parameters."""
         out = np.full((len(table), points), np.nan)
         for i in range(len(table)):
@@ -128,7 +128,6 @@ class _Leaf:
             if n in self.arguments
         }
 
-
     def learn_linear(self, table: Floats, points: int) -> None:
         """Find parameters whose derivative needs no further call, by trying large changes."""
         here = self.values(table, points)
@@ -150,9 +149,7 @@ class _Leaf:
         none, twice = table.copy(), table.copy()
         none[:, linear] = 0.0
         twice[:, linear] += sizes[:, linear]
-        both = here + sum(
-            d * sizes[:, c, None] for c, d in zip(linear, slopes, strict=True)
-        )
+        both = here + sum(d * sizes[:, c, None] for c, d in zip(linear, slopes, strict=True))
         if not np.all(np.abs(self.values(twice, points) - both) <= _LINEAR * np.abs(both).max()):
             return  # as in a product of two amplitudes
         other = [c for c in self.columns if c not in linear]

@@ -58,7 +58,7 @@ class Job:
     floor: Floats | None = None
     gain_known: bool = True
     loss: str = "linear"
-    kernels: bool = True
+    kernels: bool = False
     action: str = "fit the model"
 
     @property

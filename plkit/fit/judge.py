@@ -272,7 +272,11 @@ def summarise(status: NDArray[np.int8], reasons: Counter[str], noun: str = "trac
             rest = sum(reasons.values()) - sum(n for _, n in common)
             why += f", other ({rest})" if rest else ""
         parts.append((counts[NOT_IDENTIFIABLE], "not identifiable" + (f": {why}" if why else "")))
-    for value, words in ((AT_BOUND, "at a bound"), (NO_SIGNAL, "without signal"), (FAILED, "failed")):
+    for value, words in (
+        (AT_BOUND, "at a bound"),
+        (NO_SIGNAL, "without signal"),
+        (FAILED, "failed"),
+    ):
         if counts[value]:
             parts.append((counts[value], words))
     if not parts:

@@ -272,9 +272,7 @@ def _round(
         if not further.all():
             cache = {k: v[further] for k, v in cache.items()}
             trial, model = trial[further], model[further]
-        finite = _linearise(
-            evaluator, objective, state, active[further], trial, model, cache
-        )
+        finite = _linearise(evaluator, objective, state, active[further], trial, model, cache)
         going[np.flatnonzero(further)[~finite]] = False
     return active[going]
 

@@ -104,7 +104,9 @@ def profile_interval(
     if not 0.0 < level < 1.0:
         raise DataError(_ACTION, f"'level' is {level:g}, not between 0 and 1")
     dims = getattr(data, "dims", ())
-    array = data[names.INTENSITY] if isinstance(data, xr.Dataset) and names.INTENSITY in data else data
+    array = (
+        data[names.INTENSITY] if isinstance(data, xr.Dataset) and names.INTENSITY in data else data
+    )
     dims = getattr(array, "dims", ())
     if len(dims) != 1:
         raise DataError(
@@ -205,7 +207,10 @@ def _profile(
         rows = trial.size
         table = np.column_stack([np.tile(held, (rows, 1)), trial])
         raw = fit_rows(
-            job, np.repeat(y, rows, axis=0), None if s is None else np.repeat(s, rows, axis=0), table
+            job,
+            np.repeat(y, rows, axis=0),
+            None if s is None else np.repeat(s, rows, axis=0),
+            table,
         )
         good = (raw.code == CONVERGED) & np.isfinite(raw.cost)
         return np.where(good, raw.cost, np.inf), raw.values
@@ -247,7 +252,9 @@ def _search(
             ends.append(limit)
             continue
         ends.append(_root(cost, inside, outside, least, threshold))
-    span = [e if np.isfinite(e) else best + s * 10 * step for e, s in zip(ends, (-1, 1), strict=True)]
+    span = [
+        e if np.isfinite(e) else best + s * 10 * step for e, s in zip(ends, (-1, 1), strict=True)
+    ]
     half = _POINTS // 2
     left = best + (span[0] - best) * 1.5 * np.linspace(1.0, 0.0, half + 1)[:-1]
     right = best + (span[1] - best) * 1.5 * np.linspace(0.0, 1.0, half + 1)[1:]

@@ -312,9 +312,7 @@ def _settle(problem: _Problem, theta: Floats, columns: Ints, rows: Ints) -> None
             found_cost = part.cost(problem.inner.values(table), np.arange(rows.size))
         problem.table[rows], problem.cost[rows] = table, found_cost
         return
-    found = minimise(
-        problem.inner, RowsOf(problem.objective, rows), table, problem.n_points[rows]
-    )
+    found = minimise(problem.inner, RowsOf(problem.objective, rows), table, problem.n_points[rows])
     problem.table[rows], problem.cost[rows] = found.table, found.cost
     problem.nfev[rows] += found.nfev
 
@@ -386,9 +384,7 @@ def _reduce(
 # Results ------------------------------------------------------------------------------------------
 
 
-def _results(
-    problem: _Problem, shared: list[int], free: Any, rows: Ints
-) -> tuple[Raw, Floats]:
+def _results(problem: _Problem, shared: list[int], free: Any, rows: Ints) -> tuple[Raw, Floats]:
     plan = problem.plan
     local = [j for j in range(plan.n_free) if j not in shared]
     groups = int(problem.group.max()) + 1
@@ -439,9 +435,7 @@ def _chisqr(problem: _Problem) -> Floats:
     if problem.objective.good is not None:
         model = np.where(problem.objective.good, model, 0.0)
     root = problem.objective.root_weight(model, every)
-    return np.asarray(
-        (((problem.objective.y - model) * root) ** 2).sum(axis=1) * problem.unit
-    )
+    return np.asarray((((problem.objective.y - model) * root) ** 2).sum(axis=1) * problem.unit)
 
 
 def _test(

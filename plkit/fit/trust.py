@@ -208,7 +208,9 @@ def _search(
         on = ~ended & moved
         t = np.sqrt(point.squares[:, None]) / np.where(norms > 0, norms, np.nan)
         value = np.abs(point.here)
-        step_scale = np.where(np.isfinite(t) & (t > 1e-8 * value), t, np.where(value > 0, value, 1.0))
+        step_scale = np.where(
+            np.isfinite(t) & (t > 1e-8 * value), t, np.where(value > 0, value, 1.0)
+        )
         rows, table, model, cost = rows[on], new_table[on], new_model[on], new_cost[on]
         metric, region, damping = metric[on], region[on], damping[on]
         step_scale = step_scale[on]
