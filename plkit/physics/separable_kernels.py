@@ -8,7 +8,7 @@ forms the products of these rows, eight at a time, and works on small matrices f
 The integers of a problem travel as the tuple ``spec``::
 
     family, terms, columns of terms, columns, non-linear parameters per term, non-linear parameters,
-    bits of the columns that are not negative, background columns, sign of the terms
+    bits of the columns that are not negative, background columns, sign of the terms, 1 if the axis is uniform
 
 All kernels stand in one file, long as it is: numba's cache on disk notices a change only in the
 file of the function that was cached, never in those that it calls. This module imports numba;
@@ -42,12 +42,31 @@ MAX_LINEAR: Final = 8
 MAX_NONLINEAR: Final = 9
 SIZE: Final = MAX_LINEAR + 2 + MAX_NONLINEAR
 MAX_STEPS: Final = 60
+STRETCH: Final = 16
+"""Points of an axis that belong together; rows are padded to a multiple of it."""
 MAX_CANDIDATES: Final = 6
 DEPENDENT: Final = 1e-11
 """Share of a column that others leave over, below which it counts as their combination."""
 TOLERANCE: Final = 1e-6
 """Predicted fall of χ², relative to χ², at which the last step is taken without looking back."""
 EDGE: Final = 1e-9
+
+# Layers of the work array ``w`` (…, 24, 20): slices of it would cost a count of references each.
+GRAM: Final = 0  # products of the columns, the data last
+SLOPES: Final = 1  # products of the derivatives with all rows
+FACTOR: Final = 2  # Cholesky factor of the live columns
+HESS: Final = 3
+LIFT: Final = 4  # what of the derivatives the live columns can take over
+DAMPED: Final = 5  # factor of the damped equations
+FULL: Final = 6  # normal matrix of all parameters, or of one column more
+SCRATCH: Final = 7
+INVERSE: Final = 8
+VECTOR: Final = 9
+START: Final = 10
+LAYERS: Final = 11
+# Rows of the layer VECTOR, and of the array ``index``.
+GRAD, STEP, TRIAL, A_NEW, A_TRY, BASE, SUMS, A_JOINT, THETA, A, BY0, BY1, MOVING = range(13)
+LIVE, ORDER, OTHER, MARKS, ALIVE, TO0, TO1, PLACE = range(8)
 
 CONVERGED: Final = 0
 NOT_CONVERGED: Final = 1
@@ -64,17 +83,20 @@ _LN2: Final = math.log(2.0)
 
 
 def _njit(fastmath: set[str]) -> Callable[[_F], _F]:
-    """Compile without the GIL, cached on disk where a folder can be written."""
+    """Compile a helper, without what only calls from Python need."""
+    options: dict[str, Any] = {"fastmath": fastmath, "error_model": "numpy", "nogil": True}
+    options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return lambda function: nb.njit(**options)(function)  # type: ignore[no-any-return]
 
-    def decorate(function: _F) -> _F:
-        options: dict[str, Any] = {"fastmath": fastmath, "error_model": "numpy", "nogil": True}
-        try:
-            compiled = nb.njit(cache=True, **options)(function)
-        except RuntimeError:  # numba found no folder for its cache
-            compiled = nb.njit(**options)(function)
-        return compiled  # type: ignore[no-any-return]
 
-    return decorate
+def _entry(function: _F) -> _F:
+    """Compile what Python calls, without the GIL, cached on disk where a folder can be written."""
+    options: dict[str, Any] = {"fastmath": _EXACT, "error_model": "numpy", "nogil": True}
+    try:
+        compiled = nb.njit(cache=True, **options)(function)
+    except RuntimeError:  # numba found no folder for its cache
+        compiled = nb.njit(**options)(function)
+    return compiled  # type: ignore[no-any-return]
 
 
 # Elementary functions without branches, so that loops over them vectorise -------------------------
@@ -162,8 +184,8 @@ def _eight(rows, i0, i1, j0, j1, j2, j3, m):
 
 
 @_njit(_EXACT)
-def _products(rows, r0, r1, c0, c1, m, out):
-    """out[i, j] = rows[i]·rows[j] for r0 ≤ i < r1, c0 ≤ j < c1; of a square the upper triangle."""
+def _products(rows, r0, r1, c0, c1, m, w, out):
+    """w[out, i, j] = rows[i]·rows[j] for r0 ≤ i < r1, c0 ≤ j < c1; of a square the upper triangle."""
     for i in range(r0, r1, 2):
         i1 = min(i + 1, r1 - 1)
         for j in range(c0, c1, 4):
@@ -171,8 +193,8 @@ def _products(rows, r0, r1, c0, c1, m, out):
             if c0 == r0 and j3 < i:
                 continue
             a0, a1, a2, a3, b0, b1, b2, b3 = _eight(rows, i, i1, j, j1, j2, j3, m)
-            out[i, j], out[i, j1], out[i, j2], out[i, j3] = a0, a1, a2, a3
-            out[i1, j], out[i1, j1], out[i1, j2], out[i1, j3] = b0, b1, b2, b3
+            w[out, i, j], w[out, i, j1], w[out, i, j2], w[out, i, j3] = a0, a1, a2, a3
+            w[out, i1, j], w[out, i1, j1], w[out, i1, j2], w[out, i1, j3] = b0, b1, b2, b3
 
 
 @_njit(_SUMS)
@@ -184,19 +206,19 @@ def _dot(a, i, b, j, m):
 
 
 @_njit(_SUMS)
-def _residuals(rows, p, a, m):
+def _residuals(rows, p, w, a, m):
     """Row p + 1 becomes row p (the data) minus the model; returns the sum of its squares."""
     y, r = p, p + 1
     s = 0.0
     if p == 2:
-        a0, a1 = a[0], a[1]
+        a0, a1 = w[VECTOR, a, 0], w[VECTOR, a, 1]
         for k in range(m):
             v = rows[y, k] - a0 * rows[0, k] - a1 * rows[1, k]
             rows[r, k] = v
             s += v * v
         return s
     if p == 3:
-        a0, a1, a2 = a[0], a[1], a[2]
+        a0, a1, a2 = w[VECTOR, a, 0], w[VECTOR, a, 1], w[VECTOR, a, 2]
         for k in range(m):
             v = rows[y, k] - a0 * rows[0, k] - a1 * rows[1, k] - a2 * rows[2, k]
             rows[r, k] = v
@@ -205,7 +227,7 @@ def _residuals(rows, p, a, m):
     for k in range(m):
         rows[r, k] = rows[y, k]
     for i in range(p):
-        ai = a[i]
+        ai = w[VECTOR, a, i]
         for k in range(m):
             rows[r, k] -= ai * rows[i, k]
     for k in range(m):
@@ -217,17 +239,42 @@ def _residuals(rows, p, a, m):
 
 
 @_njit(_EXACT)
-def _columns(spec, pixel, axis, white, theta, rows, m):
-    """Whitened columns of all terms; ``axis`` holds x and ln x, ``white`` signed 1/σ."""
+def _geometric(first, step, white, rows, j, m):
+    """exp(first + step · i) by products, with a fresh start every 64 points."""
+    f1 = math.exp(step)
+    f2 = f1 * f1
+    f3, f4 = f2 * f1, f2 * f2
+    f5, f6, f7, f8 = f4 * f1, f4 * f2, f4 * f3, f4 * f4
+    for block in range(0, m, 64):
+        s = math.exp(max(first + step * block, -700.0))
+        for b in range(block, min(block + 64, m), 8):
+            v0, v1, v2, v3 = white[b], white[b + 1], white[b + 2], white[b + 3]
+            v4, v5, v6, v7 = white[b + 4], white[b + 5], white[b + 6], white[b + 7]
+            v0, v1, v2, v3 = v0 * s, v1 * (s * f1), v2 * (s * f2), v3 * (s * f3)
+            v4, v5, v6, v7 = v4 * (s * f4), v5 * (s * f5), v6 * (s * f6), v7 * (s * f7)
+            rows[j, b], rows[j, b + 1], rows[j, b + 2], rows[j, b + 3] = v0, v1, v2, v3
+            rows[j, b + 4], rows[j, b + 5], rows[j, b + 6], rows[j, b + 7] = v4, v5, v6, v7
+            s *= f8
+
+
+@_njit(_EXACT)
+def _columns(spec, pixel, axis, white, v, rows, m, w):
+    """Whitened columns of all terms; ``axis`` holds x and ln x, ``white`` signed 1/σ.
+
+    The non-linear parameters are row ``v`` of the vectors.
+    """
     family, terms, qt = spec[0], spec[1], spec[4]
     for j in range(terms):
-        p0 = theta[qt * j]
+        p0 = w[VECTOR, v, qt * j]
         if family == EXPONENTIAL:
             k0 = -math.exp(p0)
-            for i in range(m):
-                rows[j, i] = white[i] * _exp(k0 * axis[0, i])
+            if spec[9] == 0:
+                for i in range(m):
+                    rows[j, i] = white[i] * _exp(k0 * axis[0, i])
+                continue
+            _geometric(k0 * axis[3, 3], k0 * axis[3, 4], white, rows, j, m)
             continue
-        p1 = theta[qt * j + 1]
+        p1 = w[VECTOR, v, qt * j + 1]
         if family == STRETCHED:
             for i in range(m):
                 rows[j, i] = white[i] * _exp(-_exp(p1 * (p0 + axis[1, i])))
@@ -250,13 +297,13 @@ def _columns(spec, pixel, axis, white, theta, rows, m):
                 rows[2 * j + 1, i] = white[i] / (1.0 + u)
         elif family == PSEUDO_VOIGT_MIX:
             g = 4.0 * math.exp(-2.0 * p1)
-            share = _height_share(theta[qt * j + 2])
+            share = _height_share(w[VECTOR, v, qt * j + 2])
             for i in range(m):
                 d = axis[0, i] - p0
                 u = g * d * d
                 rows[j, i] = white[i] * ((1.0 - share) * _exp(-_LN2 * u) + share / (1.0 + u))
         elif family == ASYMMETRIC:
-            b = _not_zero(theta[qt * j + 2])
+            b = _not_zero(w[VECTOR, v, qt * j + 2])
             g = 2.0 * math.sinh(b) * math.exp(-p1)
             for i in range(m):
                 u = g * (axis[0, i] - p0)
@@ -297,21 +344,24 @@ def _erf_between(a, b):
 
 
 @_njit(_EXACT)
-def _derivatives(spec, pixel, axis, white, theta, a, rows, m):
-    """Rows p + 2 …: derivatives of the whitened model by the non-linear parameters."""
+def _derivatives(spec, pixel, axis, white, at, amp, rows, m, w):
+    """Rows p + 2 …: derivatives of the whitened model by the non-linear parameters.
+
+    Parameters and amplitudes are the rows ``at`` and ``amp`` of the vectors.
+    """
     family, terms, qt = spec[0], spec[1], spec[4]
     first = spec[3] + 2
     for j in range(terms):
         t = first + qt * j
-        p0 = theta[qt * j]
+        p0 = w[VECTOR, at, qt * j]
         if family == EXPONENTIAL:
-            k0 = -a[j] * math.exp(p0)
+            k0 = -w[VECTOR, amp, j] * math.exp(p0)
             for i in range(m):
                 rows[t, i] = k0 * axis[0, i] * rows[j, i]
             continue
-        p1 = theta[qt * j + 1]
+        p1 = w[VECTOR, at, qt * j + 1]
         if family == STRETCHED:
-            aj = a[j]
+            aj = w[VECTOR, amp, j]
             for i in range(m):
                 v = p0 + axis[1, i]
                 d = -aj * _exp(p1 * v) * rows[j, i]
@@ -319,7 +369,7 @@ def _derivatives(spec, pixel, axis, white, theta, a, rows, m):
                 rows[t + 1, i] = v * d
         elif family == GAUSSIAN:
             g = 8.0 * _LN2 * math.exp(-2.0 * p1)
-            ag = a[j] * g
+            ag = w[VECTOR, amp, j] * g
             for i in range(m):
                 d = axis[0, i] - p0
                 v = ag * d * rows[j, i]
@@ -327,7 +377,7 @@ def _derivatives(spec, pixel, axis, white, theta, a, rows, m):
                 rows[t + 1, i] = d * v
         elif family == LORENTZIAN:
             g = 4.0 * math.exp(-2.0 * p1)
-            ag = 2.0 * g * a[j]
+            ag = 2.0 * g * w[VECTOR, amp, j]
             for i in range(m):
                 d = axis[0, i] - p0
                 v = ag * d * rows[j, i] / (1.0 + g * d * d)
@@ -335,7 +385,7 @@ def _derivatives(spec, pixel, axis, white, theta, a, rows, m):
                 rows[t + 1, i] = d * v
         elif family == PSEUDO_VOIGT:
             g = 4.0 * math.exp(-2.0 * p1)
-            ag, al = 2.0 * g * _LN2 * a[2 * j], 2.0 * g * a[2 * j + 1]
+            ag, al = 2.0 * g * _LN2 * w[VECTOR, amp, 2 * j], 2.0 * g * w[VECTOR, amp, 2 * j + 1]
             for i in range(m):
                 d = axis[0, i] - p0
                 v = d * (ag * rows[2 * j, i] + al * rows[2 * j + 1, i] / (1.0 + g * d * d))
@@ -343,11 +393,11 @@ def _derivatives(spec, pixel, axis, white, theta, a, rows, m):
                 rows[t + 1, i] = d * v
         elif family == PSEUDO_VOIGT_MIX:
             g = 4.0 * math.exp(-2.0 * p1)
-            eta = theta[qt * j + 2]
+            eta = w[VECTOR, at, qt * j + 2]
             share = _height_share(eta)
             step = 1e-6
             slope = (_height_share(eta + step) - _height_share(eta - step)) / (2.0 * step)
-            aj = a[j]
+            aj = w[VECTOR, amp, j]
             for i in range(m):
                 d = axis[0, i] - p0
                 u = g * d * d
@@ -358,10 +408,10 @@ def _derivatives(spec, pixel, axis, white, theta, a, rows, m):
                 rows[t + 1, i] = d * v
                 rows[t + 2, i] = aj * white[i] * slope * (lorentz - gauss)
         elif family == ASYMMETRIC:
-            b = _not_zero(theta[qt * j + 2])
+            b = _not_zero(w[VECTOR, at, qt * j + 2])
             width = math.exp(-p1)
             g, h = 2.0 * math.sinh(b), 2.0 * math.cosh(b)
-            aj = -2.0 * _LN2 * a[j]
+            aj = -2.0 * _LN2 * w[VECTOR, amp, j]
             near = abs(b) < 1e-4
             for i in range(m):
                 x = (axis[0, i] - p0) * width
@@ -380,60 +430,86 @@ def _derivatives(spec, pixel, axis, white, theta, a, rows, m):
                 d = axis[0, i] - p0
                 lower, upper = (d - 0.5 * pixel) / s, (d + 0.5 * pixel) / s
                 el, eu = _exp(-0.5 * lower * lower), _exp(-0.5 * upper * upper)
-                scale = a[j] * white[i] / pixel
+                scale = w[VECTOR, amp, j] * white[i] / pixel
                 rows[t, i] = scale * (el - eu)
-                rows[t + 1, i] = a[j] * rows[j, i] + scale * s * (lower * el - upper * eu)
+                rows[t + 1, i] = w[VECTOR, amp, j] * rows[j, i] + scale * s * (lower * el - upper * eu)
 
 
 # Small dense algebra ------------------------------------------------------------------------------
 
 
 @_njit(_EXACT)
-def _cholesky(gram, index, n, factor):
-    """Factor rows and columns ``index[:n]``; the diagonal holds reciprocals. False if singular."""
+def _on_support(w, source, p, support, index, r, factor, a):
+    """Free minimum on a support: amplitudes in row ``a`` of the vectors, columns in ``index[r]``.
+
+    Layer ``source`` has the products, those with the data in column p. The factor's diagonal holds
+    reciprocals. Returns the number of columns, −1 if they depend on each other.
+    """
+    n = 0
+    for i in range(p):
+        w[VECTOR, a, i] = 0.0
+        if (support >> i) & 1:
+            index[r, n] = i
+            n += 1
     for i in range(n):
-        ii = index[i]
+        ii = index[r, i]
+        rhs = w[source, ii, p]
         for j in range(i):
-            s = gram[index[j], ii]
+            s = w[source, index[r, j], ii]
             for k in range(j):
-                s -= factor[i, k] * factor[j, k]
-            factor[i, j] = s * factor[j, j]
-        whole = gram[ii, ii]
+                s -= w[factor, i, k] * w[factor, j, k]
+            s *= w[factor, j, j]
+            w[factor, i, j] = s
+            rhs -= s * w[VECTOR, a, index[r, j]]
+        whole = w[source, ii, ii]
         s = whole
         for k in range(i):
-            s -= factor[i, k] * factor[i, k]
+            s -= w[factor, i, k] * w[factor, i, k]
         if not s > DEPENDENT * whole:
-            return False
-        factor[i, i] = 1.0 / math.sqrt(s)
-    return True
+            return -1
+        s = 1.0 / math.sqrt(s)
+        w[factor, i, i] = s
+        w[VECTOR, a, ii] = rhs * s
+    for i in range(n - 1, -1, -1):
+        v = w[VECTOR, a, index[r, i]]
+        for k in range(i + 1, n):
+            v -= w[factor, k, i] * w[VECTOR, a, index[r, k]]
+        w[VECTOR, a, index[r, i]] = v * w[factor, i, i]
+    return n
 
 
 @_njit(_EXACT)
-def _amplitudes(gram, p, bits, index, factor, a):
-    """Minimise ½ aᵀGa − hᵀa, h in column p, with the columns of ``bits`` ≥ 0.
+def _amplitudes(w, source, p, bits, index, r, factor, a):
+    """Minimise ½ aᵀGa − hᵀa with the columns of ``bits`` ≥ 0; arguments as :func:`_on_support`.
 
-    Returns the number of live columns, which are in ``index``; their factor is in ``factor``.
-    The minimum lies on one support, where it is the free minimum. Among the supports whose free
-    minimum is feasible it is the one with the largest hᵀa.
+    Returns the number of live columns. The minimum lies on one support, where it is the free
+    minimum. Among the supports whose free minimum is feasible it is the one with the largest hᵀa.
     """
     full = (1 << p) - 1
-    n = _on_support(gram, p, full, index, factor, a)
+    n = _on_support(w, source, p, full, index, r, factor, a)
     support = full
     if n > 0:
         for i in range(p):
-            if (bits >> i) & 1 and a[i] < 0.0:
+            if (bits >> i) & 1 and w[VECTOR, a, i] < 0.0:
                 support &= ~(1 << i)
         if support == full:
             return n
+    return _bounded(w, source, p, bits, support, index, r, factor, a)
+
+
+@_njit(_EXACT)
+def _bounded(w, source, p, bits, support, index, r, factor, a):
+    full = (1 << p) - 1
+    if support != full:
         # Without those below zero: the solution if no slope at zero points inwards.
-        n = _on_support(gram, p, support, index, factor, a)
-        if n >= 0 and _feasible(a, p, bits):
+        n = _on_support(w, source, p, support, index, r, factor, a)
+        if n >= 0 and _feasible(w, a, p, bits):
             good = True
             for i in range(p):
                 if not (support >> i) & 1:
-                    slope = gram[i, p]
+                    slope = w[source, i, p]
                     for j in range(p):
-                        slope -= gram[min(i, j), max(i, j)] * a[j]
+                        slope -= w[source, min(i, j), max(i, j)] * w[VECTOR, a, j]
                     good = good and slope <= 0.0
             if good:
                 return n
@@ -442,98 +518,72 @@ def _amplitudes(gram, p, bits, index, factor, a):
     for trial in range(full, -1, -1):
         if (trial & free) != free:
             continue
-        n = _on_support(gram, p, trial, index, factor, a)
-        if n < 0 or not _feasible(a, p, bits):
+        n = _on_support(w, source, p, trial, index, r, factor, a)
+        if n < 0 or not _feasible(w, a, p, bits):
             continue
         value = 0.0
         for i in range(p):
-            value += a[i] * gram[i, p]
+            value += w[VECTOR, a, i] * w[source, i, p]
         if value > gain:
             best, gain = trial, value
     if best < 0:  # free columns that depend on each other
         for i in range(p):
-            a[i] = 0.0
+            w[VECTOR, a, i] = 0.0
         return 0
-    return _on_support(gram, p, best, index, factor, a)
+    return _on_support(w, source, p, best, index, r, factor, a)
 
 
 @_njit(_EXACT)
-def _feasible(a, p, bits):
+def _feasible(w, a, p, bits):
     good = True
     for i in range(p):
-        if (bits >> i) & 1 and a[i] < 0.0:
+        if (bits >> i) & 1 and w[VECTOR, a, i] < 0.0:
             good = False
     return good
-
-
-@_njit(_EXACT)
-def _on_support(gram, p, support, index, factor, a):
-    n = 0
-    for i in range(p):
-        a[i] = 0.0
-        if (support >> i) & 1:
-            index[n] = i
-            n += 1
-    if not _cholesky(gram, index, n, factor):
-        return -1
-    for i in range(n):
-        v = gram[index[i], p]
-        for k in range(i):
-            v -= factor[i, k] * a[index[k]]
-        a[index[i]] = v * factor[i, i]
-    for i in range(n - 1, -1, -1):
-        v = a[index[i]]
-        for k in range(i + 1, n):
-            v -= factor[k, i] * a[index[k]]
-        a[index[i]] = v * factor[i, i]
-    return n
 
 
 # One evaluation, one derivative, one search -------------------------------------------------------
 
 
 @_njit(_EXACT)
-def _evaluate(spec, pixel, axis, white, theta, rows, m, gram, index, factor, a):
-    """χ² with the best amplitudes; returns it and the number of live columns."""
+def _evaluate(spec, pixel, axis, white, rows, m, w, index):
+    """χ² at TRIAL with the best amplitudes, in A_NEW; returns it and the number of live columns."""
     columns, p = spec[2], spec[3]
-    _columns(spec, pixel, axis, white, theta, rows, m)
-    _products(rows, 0, columns, 0, p + 1, m, gram)
-    n = _amplitudes(gram, p, spec[6], index, factor, a)
-    return _residuals(rows, p, a, m), n
+    _columns(spec, pixel, axis, white, np.int64(TRIAL), rows, m, w)
+    _products(rows, np.int64(0), columns, np.int64(0), p + 1, m, w, np.int64(GRAM))
+    n = _amplitudes(
+        w, np.int64(GRAM), p, spec[6], index, np.int64(LIVE), np.int64(FACTOR), np.int64(A_NEW)
+    )
+    return _residuals(rows, p, w, np.int64(A_NEW), m), n
 
 
 @_njit(_EXACT)
-def _project(spec, pixel, axis, white, theta, rows, m, a, n, index, factor, slopes, hess, grad, lift):
-    """Kaufman's normal equations: ``hess`` and the downhill vector ``grad``.
-
-    ``slopes`` gets the products of the derivatives with all rows, ``lift`` what of the derivatives
-    the live columns can take over, in the basis of ``factor``.
-    """
+def _project(spec, pixel, axis, white, rows, m, n, w, index):
+    """Kaufman's normal equations at MOVING and A_TRY: HESS and the downhill vector GRAD."""
     p, q = spec[3], spec[5]
     d0 = p + 2
-    _derivatives(spec, pixel, axis, white, theta, a, rows, m)
-    _products(rows, d0, d0 + q, 0, d0 + q, m, slopes)
+    _derivatives(spec, pixel, axis, white, np.int64(MOVING), np.int64(A_TRY), rows, m, w)
+    _products(rows, d0, d0 + q, np.int64(0), d0 + q, m, w, np.int64(SLOPES))
     for j in range(q):
         for i in range(n):
-            v = slopes[d0 + j, index[i]]
+            v = w[SLOPES, d0 + j, index[LIVE, i]]
             for k in range(i):
-                v -= factor[i, k] * lift[j, k]
-            lift[j, i] = v * factor[i, i]
-        grad[j] = slopes[d0 + j, p + 1]
-    for j in range(q):
-        for k in range(j, q):
-            v = slopes[d0 + j, d0 + k]
+                v -= w[FACTOR, i, k] * w[LIFT, j, k]
+            w[LIFT, j, i] = v * w[FACTOR, i, i]
+        w[VECTOR, GRAD, j] = w[SLOPES, d0 + j, p + 1]
+        for k in range(j + 1):
+            v = w[SLOPES, d0 + k, d0 + j]
             for i in range(n):
-                v -= lift[j, i] * lift[k, i]
-            hess[j, k] = hess[k, j] = v
+                v -= w[LIFT, j, i] * w[LIFT, k, i]
+            w[HESS, j, k] = w[HESS, k, j] = v
         # What rounding leaves of a derivative that the columns take over is no information.
-        if not hess[j, j] > DEPENDENT * slopes[d0 + j, d0 + j]:
-            hess[j, j] = 0.0
+        if not w[HESS, j, j] > DEPENDENT * w[SLOPES, d0 + j, d0 + j]:
+            w[HESS, j, j] = 0.0
 
 
 @_njit(_EXACT)
-def _direction(hess, grad, theta, box, held, q, damping, step, order, factor):
-    """Damped step that respects the box; True where anything is free to move.
+def _direction(box, held, q, damping, w, index):
+    """Damped step that respects the box.
 
     ``box`` holds lower and upper limits, and the longest step. The step is shortened as a whole:
     a bent one can point uphill. Returns the factor by which it was shortened, 0 if nothing moves,
@@ -541,331 +591,338 @@ def _direction(hess, grad, theta, box, held, q, damping, step, order, factor):
     """
     pinned = 0
     for j in range(q):
-        out = (theta[j] <= box[0, j] + EDGE * box[2, j] and grad[j] <= 0.0) or (
-            theta[j] >= box[1, j] - EDGE * box[2, j] and grad[j] >= 0.0
-        )
-        if held[j] or out or not hess[j, j] > 0.0:
+        x, g = w[VECTOR, MOVING, j], w[VECTOR, GRAD, j]
+        edge = EDGE * box[2, j]
+        out = (x <= box[0, j] + edge and g <= 0.0) or (x >= box[1, j] - edge and g >= 0.0)
+        if held[j] or out or not w[HESS, j, j] > 0.0:
             pinned |= 1 << j
     for _ in range(q + 1):
         n = 0
         for j in range(q):
-            step[j] = 0.0
+            w[VECTOR, STEP, j] = 0.0
             if not (pinned >> j) & 1:
-                order[n] = j
+                index[ORDER, n] = j
                 n += 1
         if n == 0:
             return 0.0
         for i in range(n):
-            ii = order[i]
+            ii = index[ORDER, i]
+            rhs = w[VECTOR, GRAD, ii]
             for j in range(i):
-                s = hess[ii, order[j]]
+                s = w[HESS, ii, index[ORDER, j]]
                 for k in range(j):
-                    s -= factor[i, k] * factor[j, k]
-                factor[i, j] = s * factor[j, j]
-            s = hess[ii, ii] * (1.0 + damping)
+                    s -= w[DAMPED, i, k] * w[DAMPED, j, k]
+                s *= w[DAMPED, j, j]
+                w[DAMPED, i, j] = s
+                rhs -= s * w[VECTOR, STEP, index[ORDER, j]]
+            s = w[HESS, ii, ii] * (1.0 + damping)
             for k in range(i):
-                s -= factor[i, k] * factor[i, k]
-            if not s > 1e-14 * hess[ii, ii]:
+                s -= w[DAMPED, i, k] * w[DAMPED, i, k]
+            if not s > 1e-14 * w[HESS, ii, ii]:
                 return -1.0
-            factor[i, i] = 1.0 / math.sqrt(s)
-        for i in range(n):
-            v = grad[order[i]]
-            for k in range(i):
-                v -= factor[i, k] * step[order[k]]
-            step[order[i]] = v * factor[i, i]
+            s = 1.0 / math.sqrt(s)
+            w[DAMPED, i, i] = s
+            w[VECTOR, STEP, ii] = rhs * s
         for i in range(n - 1, -1, -1):
-            v = step[order[i]]
+            v = w[VECTOR, STEP, index[ORDER, i]]
             for k in range(i + 1, n):
-                v -= factor[k, i] * step[order[k]]
-            step[order[i]] = v * factor[i, i]
+                v -= w[DAMPED, k, i] * w[VECTOR, STEP, index[ORDER, k]]
+            w[VECTOR, STEP, index[ORDER, i]] = v * w[DAMPED, i, i]
         # Coupling can push a parameter out of the box although its own slope points inwards.
         more = False
         for j in range(q):
-            if not (pinned >> j) & 1 and (
-                (theta[j] <= box[0, j] + EDGE * box[2, j] and step[j] < 0.0)
-                or (theta[j] >= box[1, j] - EDGE * box[2, j] and step[j] > 0.0)
-            ):
+            x, d = w[VECTOR, MOVING, j], w[VECTOR, STEP, j]
+            edge = EDGE * box[2, j]
+            if (x <= box[0, j] + edge and d < 0.0) or (x >= box[1, j] - edge and d > 0.0):
                 pinned |= 1 << j
                 more = True
         if not more:
             break
     scale = 1.0
     for j in range(q):
-        size = abs(step[j])
-        if size > 0.0:
-            room = box[1, j] - theta[j] if step[j] > 0.0 else theta[j] - box[0, j]
-            scale = min(scale, min(box[2, j], room) / size)
-    for j in range(q):
-        step[j] *= scale
+        d = w[VECTOR, STEP, j]
+        room = box[1, j] - w[VECTOR, MOVING, j] if d > 0.0 else w[VECTOR, MOVING, j] - box[0, j]
+        room = min(box[2, j], room)
+        if abs(d) * scale > room:
+            scale = room / abs(d)
+    if scale < 1.0:
+        for j in range(q):
+            w[VECTOR, STEP, j] *= scale
     return scale
 
 
 @_njit(_EXACT)
-def _search(
-    spec, pixel, axis, white, theta, box, held, rows, m, limit, rival, small, a, gram,
-    slopes, index,
-):  # fmt: skip
-    """Levenberg–Marquardt from ``theta``, which is moved; amplitudes in ``a``.
+def _search(spec, pixel, axis, white, box, held, rows, m, limit, rival, steps, w, index):
+    """Levenberg–Marquardt from MOVING, which is moved; amplitudes in A_TRY.
 
     ``limit`` is the χ² above which the tolerance no longer grows with it; a search that will not
-    end below ``rival`` is given up. ``small`` is scratch.
-    Returns χ², evaluations, whether it converged, and the number of live columns, and leaves the
-    products of columns and of derivatives in ``gram`` and ``slopes``.
+    end below ``rival`` is given up. Returns χ², evaluations, and 0 if it converged, 1 if not, 2 if
+    it converged but the products at hand are those of a step that was refused.
     """
     p, q = spec[3], spec[5]
-    factor, hess, lift, factor_q = small[0], small[1], small[2], small[3]
-    grad, step, trial, a_new = small[4, 0], small[4, 1], small[4, 2], small[4, 3]
-    order = index[1]
-    live = index[0]
-    chi2, n = _evaluate(spec, pixel, axis, white, theta, rows, m, gram, live, factor, a)
-    nfev = 1
-    _project(
-        spec, pixel, axis, white, theta, rows, m, a, n, live, factor, slopes, hess, grad, lift
-    )
-    damping, converged, stale = 1e-4, False, False
-    floor = 1e-27 * gram[p, p]
-    for _ in range(MAX_STEPS):
-        scale = _direction(hess, grad, theta, box, held, q, damping, step, order, factor_q)
-        if scale == 0.0:
-            converged = True
-            break
-        if scale < 0.0:
-            damping = max(damping * 10.0, 1e-3)
-            if damping > 1e12:
+    floor = 1e-27 * w[GRAM, p, p]
+    chi2, predicted, damping, tolerance = 0.0, 0.0, 1e-4, 0.0
+    n, nfev, verdict, stale = 0, 0, 1, False
+    for j in range(q):
+        w[VECTOR, TRIAL, j] = w[VECTOR, MOVING, j]
+    for turn in range(steps + 1):
+        if turn > 0:
+            scale = -1.0
+            while scale < 0.0 and damping < 1e12:
+                scale = _direction(box, held, q, damping, w, index)
+                if scale < 0.0:
+                    damping = max(damping * 10.0, 1e-3)
+            if scale <= 0.0:
+                verdict = 0 if scale == 0.0 else 1
                 break
-            continue
-        predicted = 0.0
-        for j in range(q):
-            v = 2.0 * grad[j]
-            for k in range(q):
-                v -= hess[j, k] * step[k]
-            predicted += v * step[j]
-        tolerance = TOLERANCE * min(chi2, limit) + floor
-        if predicted <= tolerance and damping <= 1e-2 and scale == 1.0:
-            # The last step is so short that the linear model stands for the evaluation.
-            if not stale:
-                for i in range(n - 1, -1, -1):
-                    v = 0.0
-                    for j in range(q):
-                        v += lift[j, i] * step[j]
-                    for k in range(i + 1, n):
-                        v -= factor[k, i] * a_new[k]
-                    a_new[i] = v * factor[i, i]
-                good = True
-                for i in range(n):
-                    c = live[i]
-                    good = good and (not (spec[6] >> c) & 1 or a[c] >= a_new[i])
-                if good:
-                    for i in range(n):
-                        a[live[i]] -= a_new[i]
-                    for j in range(q):
-                        theta[j] += step[j]
-                    chi2 = max(chi2 - predicted, 0.0)
-            converged = True
-            break
-        if chi2 - 2.0 * predicted > rival and damping <= 1e-2 and scale == 1.0:
-            break
-        for j in range(q):
-            trial[j] = min(max(theta[j] + step[j], box[0, j]), box[1, j])
-        chi2_new, n_new = _evaluate(
-            spec, pixel, axis, white, trial, rows, m, gram, live, factor, a_new
-        )
+            predicted = 0.0
+            for j in range(q):
+                v = 2.0 * w[VECTOR, GRAD, j]
+                for k in range(q):
+                    v -= w[HESS, j, k] * w[VECTOR, STEP, k]
+                predicted += v * w[VECTOR, STEP, j]
+            tolerance = TOLERANCE * min(chi2, limit) + floor
+            calm = damping <= 1e-2 and scale == 1.0
+            if predicted <= tolerance and calm:
+                verdict = 0
+                if not stale:
+                    chi2 -= _last_step(spec, n, predicted, w, index)
+                break
+            if calm and chi2 - 2.0 * predicted > rival:
+                break
+            for j in range(q):
+                x = w[VECTOR, MOVING, j] + w[VECTOR, STEP, j]
+                w[VECTOR, TRIAL, j] = min(max(x, box[0, j]), box[1, j])
+        chi2_new, n_new = _evaluate(spec, pixel, axis, white, rows, m, w, index)
         nfev += 1
-        if chi2_new < chi2:
-            gain = (chi2 - chi2_new) / max(predicted, 1e-300)
+        if turn == 0 or chi2_new < chi2:
+            good = chi2 - chi2_new > 0.25 * predicted
             chi2, n, stale = chi2_new, n_new, False
             for j in range(q):
-                theta[j] = trial[j]
+                w[VECTOR, MOVING, j] = w[VECTOR, TRIAL, j]
             for i in range(p):
-                a[i] = a_new[i]
-            _project(
-                spec, pixel, axis, white, theta, rows, m, a, n, live, factor, slopes, hess, grad,
-                lift,
-            )  # fmt: skip
-            damping = max(damping * 0.1, 1e-12) if gain > 0.25 else min(damping * 4.0, 1e8)
+                w[VECTOR, A_TRY, i] = w[VECTOR, A_NEW, i]
+            _project(spec, pixel, axis, white, rows, m, n, w, index)
+            if turn > 0:
+                damping = max(damping * 0.1, 1e-12) if good else min(damping * 4.0, 1e8)
         else:
             stale = True
-            if predicted <= 4.0 * tolerance + 1e-25 * gram[p, p]:
-                converged = True
+            if predicted <= 4.0 * tolerance + 1e-25 * w[GRAM, p, p]:
+                verdict = 0
                 break
             damping = max(damping * 10.0, 1e-3)
             if damping > 1e12:
                 break
-    if stale:
-        chi2, n = _evaluate(spec, pixel, axis, white, theta, rows, m, gram, live, factor, a)
-        _project(
-            spec, pixel, axis, white, theta, rows, m, a, n, live, factor, slopes, hess, grad, lift
-        )
-        nfev += 1
-    return chi2, nfev, converged, n
+    return chi2, nfev, 2 if stale and verdict == 0 else verdict
+
+
+@_njit(_EXACT)
+def _last_step(spec, n, predicted, w, index):
+    """Take a step so short that the linear model stands for the evaluation; returns the fall."""
+    q = spec[5]
+    for i in range(n - 1, -1, -1):
+        v = 0.0
+        for j in range(q):
+            v += w[LIFT, j, i] * w[VECTOR, STEP, j]
+        for k in range(i + 1, n):
+            v -= w[FACTOR, k, i] * w[VECTOR, A_NEW, k]
+        w[VECTOR, A_NEW, i] = v * w[FACTOR, i, i]
+    for i in range(n):
+        c = index[LIVE, i]
+        if (spec[6] >> c) & 1 and w[VECTOR, A_TRY, c] < w[VECTOR, A_NEW, i]:
+            return 0.0
+    for i in range(n):
+        w[VECTOR, A_TRY, index[LIVE, i]] -= w[VECTOR, A_NEW, i]
+    for j in range(q):
+        w[VECTOR, MOVING, j] += w[VECTOR, STEP, j]
+    return predicted
 
 
 # From internal to reported parameters -------------------------------------------------------------
 
 
 @_njit(_EXACT)
-def _invert(full, live, n, factor, out):
-    """Inverse over the live rows and columns after scaling to a unit diagonal; False if singular."""
+def _invert(w, source, n, index):
+    """INVERSE of the ALIVE rows and columns of a layer, after scaling; False if singular."""
     c = 0
     for i in range(n):
-        if live[i] == 1:
-            live[n + c] = i
+        if index[ALIVE, i] == 1:
+            if not w[source, i, i] > 0.0:
+                return False
+            index[OTHER, c] = i
+            w[VECTOR, SUMS, c] = 1.0 / math.sqrt(w[source, i, i])
             c += 1
     for i in range(c):
-        ii = live[n + i]
-        if not full[ii, ii] > 0.0:
-            return False
-        out[n, i] = 1.0 / math.sqrt(full[ii, ii])
-    for i in range(c):
-        ii = live[n + i]
+        ii = index[OTHER, i]
         for j in range(i + 1):
-            v = full[live[n + j], ii] * out[n, i] * out[n, j]
+            v = w[source, index[OTHER, j], ii] * w[VECTOR, SUMS, i] * w[VECTOR, SUMS, j]
             for k in range(j):
-                v -= factor[i, k] * factor[j, k]
+                v -= w[SCRATCH, i, k] * w[SCRATCH, j, k]
             if i == j:
                 if not v > 1e-13:
                     return False
-                factor[i, i] = 1.0 / math.sqrt(v)
+                w[SCRATCH, i, i] = 1.0 / math.sqrt(v)
             else:
-                factor[i, j] = v * factor[j, j]
-    # Inverse of the factor, in its upper triangle (transposed).
+                w[SCRATCH, i, j] = v * w[SCRATCH, j, j]
+    # Inverse of the factor, transposed into its upper triangle.
     for i in range(c):
         for j in range(i):
-            v = factor[i, j] * factor[j, j]
+            v = w[SCRATCH, i, j] * w[SCRATCH, j, j]
             for k in range(j + 1, i):
-                v += factor[i, k] * factor[j, k]
-            factor[j, i] = -v * factor[i, i]
+                v += w[SCRATCH, i, k] * w[SCRATCH, j, k]
+            w[SCRATCH, j, i] = -v * w[SCRATCH, i, i]
     for i in range(c):
-        ii = live[n + i]
+        ii = index[OTHER, i]
         for j in range(i, c):
-            v = (factor[i, j] if j > i else factor[j, j]) * factor[j, j]
+            v = w[SCRATCH, i, j] * w[SCRATCH, j, j]
             for k in range(j + 1, c):
-                v += factor[i, k] * factor[j, k]
-            jj = live[n + j]
-            out[ii, jj] = out[jj, ii] = v * out[n, i] * out[n, j]
+                v += w[SCRATCH, i, k] * w[SCRATCH, j, k]
+            v *= w[VECTOR, SUMS, i] * w[VECTOR, SUMS, j]
+            jj = index[OTHER, j]
+            w[INVERSE, ii, jj] = w[INVERSE, jj, ii] = v
     return True
 
 
 @_njit(_EXACT)
-def _information(spec, a, held, gram, slopes, full, live):
-    """Normal matrix in amplitudes, then non-linear parameters; marks what can have a σ."""
-    p, q, per_term = spec[3], spec[5], spec[2] // spec[1]
+def _information(spec, held, w, index):
+    """FULL: normal matrix in amplitudes, then non-linear parameters; ALIVE: what can have a σ."""
+    p, q, qt, per_term = spec[3], spec[5], spec[4], spec[2] // spec[1]
     d0 = p + 2
     for i in range(p):
-        live[i] = 1
+        index[ALIVE, i] = 1
         for j in range(i, p):
-            full[i, j] = gram[i, j]
+            w[FULL, i, j] = w[GRAM, i, j]
         for j in range(q):
-            full[i, p + j] = slopes[d0 + j, i]
+            w[FULL, i, p + j] = w[SLOPES, d0 + j, i]
     for j in range(q):
         for k in range(j, q):
-            full[p + j, p + k] = slopes[d0 + j, d0 + k]
-        term = j // spec[4]
-        alive = False
-        for c in range(per_term * term, per_term * (term + 1)):
-            alive = alive or a[c] != 0.0
-        live[p + j] = 1 if alive and not held[j] else 0
+            w[FULL, p + j, p + k] = w[SLOPES, d0 + j, d0 + k]
+        first = per_term * (j // qt)
+        alive = w[VECTOR, A, first] != 0.0
+        if per_term == 2:
+            alive = alive or w[VECTOR, A, first + 1] != 0.0
+        index[ALIVE, p + j] = 1 if alive and not held[j] else 0
 
 
 @_njit(_EXACT)
-def _report(spec, origin, slot, theta, a, held, gram, slopes, full, live, factor, inv, values, cov):
-    """Values and covariance in reported parameters; True where the covariance exists.
-
-    ``origin`` holds the middle of the axis, half its width, and the unit of peak widths; ``slot`` the place of each term.
-    """
+def _report(spec, axis, held, w, index, row, values, cov):
+    """Write values and covariance of a row in reported parameters."""
     family, terms, columns, p, qt, q = spec[0], spec[1], spec[2], spec[3], spec[4], spec[5]
     n, sign = p + q, float(spec[8])
-    _information(spec, a, held, gram, slopes, full, live)
-    good = _invert(full, live, n, factor, inv)
+    middle, half, unit = axis[3, 0], axis[3, 1], axis[3, 2]
+    _information(spec, held, w, index)
+    good = _invert(w, np.int64(FULL), n, index)
     if not good:  # without the columns that are at zero
         dead = False
         for i in range(p):
-            if a[i] == 0.0:
-                live[i] = 0
+            if w[VECTOR, A, i] == 0.0:
+                index[ALIVE, i] = 0
                 dead = True
-        good = dead and _invert(full, live, n, factor, inv)
+        good = dead and _invert(w, np.int64(FULL), n, index)
     per = qt + 1 + (1 if family == PSEUDO_VOIGT else 0)  # reported parameters per term
     last = per * terms
     size = last + p - columns
     # Every internal parameter moves one or two reported ones: places and derivatives.
-    to0, to1 = live[2 * n : 3 * n], live[3 * n : 4 * n]
-    by0, by1 = factor[SIZE], factor[SIZE + 1]
-    for i in range(n):
-        by1[i], to1[i] = 0.0, 0
+    plain = True
     for t in range(terms):
-        base = per * slot[t]
+        base = per * index[PLACE, t]
         if family == PSEUDO_VOIGT:
-            hg, hl = a[2 * t], a[2 * t + 1]
+            plain = False
+            hg, hl = w[VECTOR, A, 2 * t], w[VECTOR, A, 2 * t + 1]
             cg, cl = 0.5 * math.sqrt(math.pi / _LN2), 0.5 * math.pi
             area = cg * hg + cl * hl
-            values[base] = sign * (hg + hl)
-            values[base + 3] = cl * hl / area if area > 0.0 else 0.5
+            values[row, base] = sign * (hg + hl)
+            values[row, base + 3] = cl * hl / area if area > 0.0 else 0.5
             square = cg * cl / (area * area) if area > 0.0 else np.nan
-            for c, slope in ((2 * t, -hl * square), (2 * t + 1, hg * square)):
-                to0[c], by0[c], to1[c], by1[c] = base, sign, base + 3, slope
+            for c in range(2 * t, 2 * t + 2):
+                index[TO0, c], w[VECTOR, BY0, c] = base, sign
+                index[TO1, c] = base + 3
+                w[VECTOR, BY1, c] = -hl * square if c == 2 * t else hg * square
         else:
-            values[base] = sign * a[t]
-            to0[t], by0[t] = base, sign
+            values[row, base] = sign * w[VECTOR, A, t]
+            index[TO0, t], w[VECTOR, BY0, t] = base, sign
+            w[VECTOR, BY1, t] = 0.0
         for j in range(qt):
             c = p + qt * t + j
-            v = theta[qt * t + j]
-            to0[c] = base + 1 + j
+            v = w[VECTOR, THETA, qt * t + j]
+            by = 1.0
+            # rates and widths are searched as logarithms
             if (j == 0 and family <= STRETCHED) or (j == 1 and family >= GAUSSIAN):
-                # rates and widths are searched as logarithms
-                values[to0[c]] = math.exp(v) * (origin[2] if family >= GAUSSIAN else 1.0)
-                by0[c] = values[to0[c]]
-            else:
-                values[to0[c]] = v
-                by0[c] = 1.0
-    if p > columns:
-        c = columns
-        values[last] = a[c]
-        to0[c], by0[c] = last, 1.0
-        if p > columns + 1:
-            c += 1
-            values[last + 1] = a[c] / origin[1]
-            values[last] -= a[c] * origin[0] / origin[1]
-            to0[c], by0[c] = last + 1, 1.0 / origin[1]
-            to1[c], by1[c] = last, -origin[0] / origin[1]
-    for i in range(size):
-        for j in range(size):
-            cov[i, j] = 0.0 if good else np.nan
+                by = v = math.exp(v) * (unit if family >= GAUSSIAN else 1.0)
+            index[TO0, c] = base + 1 + j
+            values[row, base + 1 + j] = v
+            w[VECTOR, BY0, c], w[VECTOR, BY1, c] = by, 0.0
+    for c in range(columns, p):
+        i = last + c - columns
+        values[row, i] = w[VECTOR, A, c]
+        index[TO0, c] = i
+        w[VECTOR, BY0, c], w[VECTOR, BY1, c] = 1.0, 0.0
+    if p > columns + 1:
+        plain = False
+        c = columns + 1
+        values[row, last + 1] /= half
+        values[row, last] -= w[VECTOR, A, c] * middle / half
+        index[TO1, c] = last
+        w[VECTOR, BY0, c], w[VECTOR, BY1, c] = 1.0 / half, -middle / half
     if not good:
-        for j in range(q):
-            if held[j]:
-                for i in range(size):
-                    cov[to0[p + j], i] = cov[i, to0[p + j]] = 0.0
-        return False
+        for i in range(size):
+            for j in range(size):
+                cov[row, i, j] = np.nan
+    else:
+        if not plain:
+            for i in range(size):
+                for j in range(size):
+                    cov[row, i, j] = 0.0
+        for i in range(n):
+            ti, bi = index[TO0, i], w[VECTOR, BY0, i]
+            for j in range(n):
+                tj = index[TO0, j]
+                v = w[INVERSE, i, j] * bi * w[VECTOR, BY0, j]
+                v = v if index[ALIVE, i] == 1 and index[ALIVE, j] == 1 else np.nan
+                if plain:
+                    cov[row, ti, tj] = v
+                elif v == v:
+                    cov[row, ti, tj] += v
+        if not plain:
+            _second_order(n, row, w, index, cov)
+            for i in range(n):
+                if index[ALIVE, i] == 0:
+                    for k in range(size):
+                        cov[row, index[TO0, i], k] = cov[row, k, index[TO0, i]] = np.nan
+    for j in range(q):
+        if held[j]:
+            for i in range(size):
+                cov[row, index[TO0, p + j], i] = cov[row, i, index[TO0, p + j]] = 0.0
+
+
+@_njit(_EXACT)
+def _second_order(n, row, w, index, cov):
+    """Add what comes through the second reported parameter that an internal one moves."""
     for i in range(n):
-        if live[i] == 0:
-            if i < p or not held[i - p]:
-                for k in range(size):
-                    cov[to0[i], k] = cov[k, to0[i]] = np.nan
-            continue
         for j in range(n):
-            if live[j] == 0:
+            bi, bj = w[VECTOR, BY1, i], w[VECTOR, BY1, j]
+            if index[ALIVE, i] == 0 or index[ALIVE, j] == 0:
                 continue
-            v = inv[i, j]
-            cov[to0[i], to0[j]] += by0[i] * by0[j] * v
-            if by1[i] != 0.0:
-                cov[to1[i], to0[j]] += by1[i] * by0[j] * v
-            if by1[j] != 0.0:
-                cov[to0[i], to1[j]] += by0[i] * by1[j] * v
-                if by1[i] != 0.0:
-                    cov[to1[i], to1[j]] += by1[i] * by1[j] * v
-    return True
+            v = w[INVERSE, i, j]
+            if bi != 0.0:
+                cov[row, index[TO1, i], index[TO0, j]] += bi * w[VECTOR, BY0, j] * v
+            if bj != 0.0:
+                cov[row, index[TO0, i], index[TO1, j]] += bj * w[VECTOR, BY0, i] * v
+            if bi != 0.0 and bj != 0.0:
+                cov[row, index[TO1, i], index[TO1, j]] += bi * bj * v
 
 
 # Starts -------------------------------------------------------------------------------------------
 
 
 @_njit(_EXACT)
-def _lay_out(spec, axis, sw, y, white, rows, m, gram):
+def _lay_out(spec, axis, sw, y, white, rows, m, w):
     """Write what does not depend on the non-linear parameters: background, data, their products."""
     columns, p = spec[2], spec[3]
     sign = float(spec[8])
     for i in range(m):
         white[i] = sign * sw[i]
+    for i in range(m):
         rows[p, i] = sw[i] * y[i]
     if p > columns:
         for i in range(m):
@@ -873,43 +930,50 @@ def _lay_out(spec, axis, sw, y, white, rows, m, gram):
     if p > columns + 1:
         for i in range(m):
             rows[columns + 1, i] = sw[i] * axis[2, i]
-    _products(rows, columns, p + 1, columns, p + 1, m, gram)
+    _products(rows, columns, p + 1, columns, p + 1, m, w, np.int64(GRAM))
 
 
 @_njit(_EXACT)
-def _background(spec, rows, m, gram, index, factor, a):
-    """χ² of the background alone; residuals of it in row p + 1."""
+def _background(spec, rows, m, w, index):
+    """χ² of the background alone; its residuals in row p + 1."""
     columns, p = spec[2], spec[3]
-    for i in range(columns):
-        for j in range(p + 1):
-            gram[i, j] = 0.0
-        for k in range(m):
-            rows[i, k] = 0.0
-    # Columns of zeros are singular: work on the rest, moved to the front.
-    nb_ = p - columns
-    for i in range(nb_):
-        for j in range(i, nb_ + 1):
-            factor[20 + i, j] = gram[columns + i, columns + j]
-    if nb_ > 0:
-        small = factor[20:]
-        _amplitudes(small, nb_, spec[6] >> columns, index, factor, a)
-        for i in range(nb_ - 1, -1, -1):
-            a[columns + i] = a[i]
-    for i in range(columns):
-        a[i] = 0.0
-    return _residuals(rows, p, a, m)
+    n = p - columns
+    for i in range(n):
+        for j in range(i, n + 1):
+            w[FULL, i, j] = w[GRAM, columns + i, columns + j]
+    if n > 0:
+        _amplitudes(
+            w, np.int64(FULL), n, spec[6] >> columns, index, np.int64(OTHER), np.int64(SCRATCH),
+            np.int64(A_NEW),
+        )  # fmt: skip
+    return _subtract(spec, rows, m, w)
 
 
 @_njit(_SUMS)
-def _whiten_grid(grid, count, w, rows, m):
+def _subtract(spec, rows, m, w):
+    columns, p = spec[2], spec[3]
+    s = 0.0
+    for k in range(m):
+        rows[p + 1, k] = rows[p, k]
+    for c in range(columns, p):
+        a = w[VECTOR, A_NEW, c - columns]
+        for k in range(m):
+            rows[p + 1, k] -= a * rows[c, k]
+    for k in range(m):
+        s += rows[p + 1, k] * rows[p + 1, k]
+    return s
+
+
+@_njit(_SUMS)
+def _whiten_grid(grid, count, sw, rows, m):
     for g in range(count):
         for k in range(m):
-            rows[SIZE + g, k] = grid[g, k] * w[k]
+            rows[SIZE + g, k] = grid[g, k] * sw[k]
 
 
 @_njit(_SUMS)
-def _against(rows, i, c0, c1, m, out):
-    """out[j] = rows[i]·rows[j], eight at a time."""
+def _against(rows, i, c0, c1, m, w, layer, row):
+    """w[layer, row, j − c0] = rows[i]·rows[j] for c0 ≤ j < c1, eight at a time."""
     for j in range(c0, c1, 8):
         j1, j2, j3 = min(j + 1, c1 - 1), min(j + 2, c1 - 1), min(j + 3, c1 - 1)
         j4, j5 = min(j + 4, c1 - 1), min(j + 5, c1 - 1)
@@ -925,127 +989,181 @@ def _against(rows, i, c0, c1, m, out):
             s5 += v * rows[j5, k]
             s6 += v * rows[j6, k]
             s7 += v * rows[j7, k]
-        out[j], out[j1], out[j2], out[j3] = s0, s1, s2, s3
-        out[j4], out[j5], out[j6], out[j7] = s4, s5, s6, s7
+        w[layer, row, j - c0], w[layer, row, j1 - c0] = s0, s1
+        w[layer, row, j2 - c0], w[layer, row, j3 - c0] = s2, s3
+        w[layer, row, j4 - c0], w[layer, row, j5 - c0] = s4, s5
+        w[layer, row, j6 - c0], w[layer, row, j7 - c0] = s6, s7
+
+
+# Layers of a chart, the array ``ch`` that holds all about a grid of exponentials, and the rows of
+# its layer C_LINE.
+C_GRAM: Final = 0  # products of the grid columns, then the background
+C_LEFT: Final = 1  # what projecting out the background leaves of them
+C_WITH: Final = 2  # reciprocal determinants of pairs beside the background; 0 where singular
+C_BARE: Final = 3  # the same of pairs alone
+C_COSINE: Final = 4  # C_LEFT for columns of length one
+C_SINE: Final = 5  # 1/(1 − cosine²)
+C_CHART: Final = 6  # explained χ² of pairs
+C_LINE: Final = 7
+L_LENGTH, L_BEST, L_DATA, L_REST, L_SINGLE, L_MORE = range(6)
 
 
 @_njit(_SUMS)
-def _prepare_chart(gram, n, nb_, tables):
-    """Products of grid columns left when the background is projected out, and 1/determinants.
-
-    tables[0]: those products; tables[1], [2]: reciprocal determinants of pairs with and without
-    the background, zero where singular.
-    """
+def _prepare_chart(ch, n, nb_):
+    """Fill C_LEFT … C_SINE from C_GRAM."""
     for i in range(n):
-        for j in range(n):
-            tables[0, i, j] = gram[min(i, j), max(i, j)]
-    if nb_ == 1:
-        oo = 1.0 / gram[n, n]
-        for i in range(n):
-            f = gram[i, n] * oo
-            for j in range(n):
-                tables[0, i, j] -= f * gram[j, n]
-    elif nb_ == 2:
-        a, b, c = gram[n, n], gram[n, n + 1], gram[n + 1, n + 1]
-        det = 1.0 / (a * c - b * b)
-        for i in range(n):
-            u, v = gram[i, n], gram[i, n + 1]
-            f, g = (c * u - b * v) * det, (a * v - b * u) * det
-            for j in range(n):
-                tables[0, i, j] -= f * gram[j, n] + g * gram[j, n + 1]
+        for j in range(i):
+            ch[C_GRAM, i, j] = ch[C_GRAM, j, i]
+    f0 = g0 = 0.0
+    det = 1.0
+    if nb_ == 2:
+        det = ch[C_GRAM, n, n] * ch[C_GRAM, n + 1, n + 1] - ch[C_GRAM, n, n + 1] ** 2
     for i in range(n):
+        if nb_ == 1:
+            f0 = ch[C_GRAM, i, n] / ch[C_GRAM, n, n]
+        elif nb_ == 2:
+            u, v, b = ch[C_GRAM, i, n], ch[C_GRAM, i, n + 1], ch[C_GRAM, n, n + 1]
+            f0 = (ch[C_GRAM, n + 1, n + 1] * u - b * v) / det
+            g0 = (ch[C_GRAM, n, n] * v - b * u) / det
         for j in range(n):
-            square = tables[0, i, i] * tables[0, j, j]
-            det = square - tables[0, i, j] * tables[0, i, j]
-            tables[1, i, j] = 1.0 / det if det > 1e-11 * square else 0.0
-            g = gram[min(i, j), max(i, j)]
-            square = gram[i, i] * gram[j, j]
-            det = square - g * g
-            tables[2, i, j] = 1.0 / det if det > 1e-11 * square else 0.0
+            v = ch[C_GRAM, i, j]
+            if nb_ > 0:
+                v -= f0 * ch[C_GRAM, j, n]
+            if nb_ > 1:
+                v -= g0 * ch[C_GRAM, j, n + 1]
+            ch[C_LEFT, i, j] = v
+    for i in range(n):
+        a, g = ch[C_LEFT, i, i], ch[C_GRAM, i, i]
+        for j in range(n):
+            square = a * ch[C_LEFT, j, j]
+            det = square - ch[C_LEFT, i, j] * ch[C_LEFT, i, j]
+            ch[C_WITH, i, j] = 1.0 / det if det > 1e-11 * square else 0.0
+            square = g * ch[C_GRAM, j, j]
+            det = square - ch[C_GRAM, i, j] * ch[C_GRAM, i, j]
+            ch[C_BARE, i, j] = 1.0 / det if det > 1e-11 * square else 0.0
     for i in range(n):  # of single columns, on the diagonal
-        tables[1, i, i] = (
-            1.0 / tables[0, i, i] if tables[0, i, i] > 1e-11 * gram[i, i] else 0.0
-        )
-        tables[2, i, i] = 1.0 / gram[i, i]
+        a, g = ch[C_LEFT, i, i], ch[C_GRAM, i, i]
+        ch[C_WITH, i, i] = 1.0 / a if a > 1e-11 * g else 0.0
+        ch[C_BARE, i, i] = 1.0 / g
+        ch[C_LINE, L_LENGTH, i] = math.sqrt(ch[C_WITH, i, i])
+    for i in range(n):
+        for j in range(n):
+            c = ch[C_LEFT, i, j] * ch[C_LINE, L_LENGTH, i] * ch[C_LINE, L_LENGTH, j]
+            good = i != j and ch[C_WITH, i, j] > 0.0
+            ch[C_COSINE, i, j] = c if good else 1.0
+            ch[C_SINE, i, j] = 1.0 / (1.0 - c * c) if good else 0.0
 
 
 @_njit(_SUMS)
-def _scan(spec, gram, tables, n, proj, left, single, chart, pairs):
-    """Explained χ² of single grid columns and of pairs, with the background.
-
-    The best feasible support, without branches so that it vectorises. ``proj`` are the products
-    with the data (grid, then background), ``left`` what projecting out the background leaves.
-    """
-    nb_ = spec[3] - spec[2]
-    signed = spec[6] & 1 == 1
-    held_up = nb_ == 1 and (spec[6] >> spec[2]) & 1 == 1  # the constant is not negative
-    base = 0.0
+def _project_out(ch, n, nb_):
+    """L_REST: what projecting out the background leaves of L_DATA; returns what that explains."""
     for i in range(n):
-        left[i] = proj[i]
+        ch[C_LINE, L_REST, i] = ch[C_LINE, L_DATA, i]
+    if nb_ == 0:
+        return 0.0
+    u = ch[C_LINE, L_DATA, n]
     if nb_ == 1:
-        base = proj[n] * proj[n] / gram[n, n]
-        f = proj[n] / gram[n, n]
+        f = u / ch[C_GRAM, n, n]
         for i in range(n):
-            left[i] -= f * gram[i, n]
-    elif nb_ == 2:
-        a, b, c = gram[n, n], gram[n, n + 1], gram[n + 1, n + 1]
-        u, v = proj[n], proj[n + 1]
-        det = 1.0 / (a * c - b * b)
-        f, g = (c * u - b * v) * det, (a * v - b * u) * det
-        base = f * u + g * v
-        for i in range(n):
-            left[i] -= f * gram[i, n] + g * gram[i, n + 1]
-    alone = base if not held_up or proj[n] > 0.0 else 0.0
-    lowest = 0.0 if signed else -np.inf
+            ch[C_LINE, L_REST, i] -= f * ch[C_GRAM, i, n]
+        return f * u
+    a, b, c = ch[C_GRAM, n, n], ch[C_GRAM, n, n + 1], ch[C_GRAM, n + 1, n + 1]
+    v = ch[C_LINE, L_DATA, n + 1]
+    det = 1.0 / (a * c - b * b)
+    f, g = (c * u - b * v) * det, (a * v - b * u) * det
     for i in range(n):
-        x = left[i] * tables[1, i, i]
-        good = x >= lowest
-        if held_up:
-            good = good and proj[n] - gram[i, n] * x >= 0.0
-        value = base + x * left[i] if good else 0.0
-        if held_up:
-            x = proj[i] * tables[2, i, i]
-            value = max(value, x * proj[i] if x >= lowest else 0.0)
-        single[i] = max(value, alone)
-    if not pairs:
-        return
-    for i in range(n):
-        si, ti, pi = single[i], left[i], proj[i]
-        sii, gii = tables[0, i, i], gram[i, i]
-        if held_up:
-            oo = proj[n]
-            gin = gram[i, n]
-            for j in range(n):
-                inv = tables[1, i, j]
-                sij, tj = tables[0, i, j], left[j]
-                xa = (tables[0, j, j] * ti - sij * tj) * inv
-                xb = (sii * tj - sij * ti) * inv
-                rest = oo - gin * xa - gram[j, n] * xb
-                full = base + xa * ti + xb * tj if min(min(xa, xb), rest) >= 0.0 else 0.0
-                inv = tables[2, i, j]
-                gij, pj = gram[i, j], proj[j]
-                xa = (gram[j, j] * pi - gij * pj) * inv
-                xb = (gii * pj - gij * pi) * inv
-                pair = xa * pi + xb * pj if min(xa, xb) >= 0.0 else 0.0
-                chart[i, j] = max(max(full, pair), max(si, single[j]))
-        else:
-            for j in range(n):
-                inv = tables[1, i, j]
-                sij, tj = tables[0, i, j], left[j]
-                xa = (tables[0, j, j] * ti - sij * tj) * inv
-                xb = (sii * tj - sij * ti) * inv
-                full = base + xa * ti + xb * tj if min(xa, xb) >= lowest else 0.0
-                chart[i, j] = max(full, max(si, single[j]))
+        ch[C_LINE, L_REST, i] -= f * ch[C_GRAM, i, n] + g * ch[C_GRAM, i, n + 1]
+    return f * u + g * v
 
 
 @_njit(_EXACT)
-def _best_pair(chart, n):
-    best, bi, bj = -1.0, 0, 1
-    for i in range(n - 1):
+def _quick_scan(spec, ch, n, line):
+    """Best pair of grid columns with a free background, and L_SINGLE of single ones."""
+    _project_out(ch, n, spec[7])
+    signed = spec[6] & 1 == 1
+    for i in range(n):
+        x = ch[C_LINE, L_REST, i] * ch[C_LINE, L_LENGTH, i]
+        ch[C_LINE, L_REST, i] = x
+        ch[C_LINE, L_SINGLE, i] = x * x if x > 0.0 or not signed else 0.0
+        line[i] = 0.0
+    if spec[1] < 2:
+        return 0, 0
+    lowest = 0.0 if signed else -np.inf
+    for i in range(n):
+        si = ch[C_LINE, L_REST, i]
+        for j in range(n):
+            sj, c = ch[C_LINE, L_REST, j], ch[C_COSINE, i, j]
+            ra, rb = si - c * sj, sj - c * si
+            value = (ra * si + rb * sj) * ch[C_SINE, i, j]
+            value = value if ra >= lowest else 0.0
+            value = value if rb >= lowest else 0.0
+            line[j] = value if value > line[j] else line[j]
+    best, bi, bj = 0.0, -1, -1
+    for j in range(n):
+        if line[j] > best:
+            best, bj = line[j], j
+    if bj < 0:  # no pair goes together: the best single one, and its neighbour
+        bi = 0
+        for i in range(n):
+            if ch[C_LINE, L_SINGLE, i] > ch[C_LINE, L_SINGLE, bi]:
+                bi = i
+        return (bi, bi + 1) if bi < n - 1 else (bi - 1, bi)
+    sj, best = ch[C_LINE, L_REST, bj], -1.0
+    for i in range(n):
+        si, c = ch[C_LINE, L_REST, i], ch[C_COSINE, i, bj]
+        ra, rb = si - c * sj, sj - c * si
+        value = (ra * si + rb * sj) * ch[C_SINE, i, bj]
+        if min(ra, rb) >= lowest and value > best and i != bj:
+            best, bi = value, i
+    return min(bi, bj), max(bi, bj)
+
+
+@_njit(_SUMS)
+def _scan(spec, ch, n):
+    """Explained χ² of single grid columns (L_SINGLE) and of pairs (C_CHART), with the background.
+
+    The best feasible support, without branches so that it vectorises.
+    """
+    nb_ = spec[7]
+    signed = spec[6] & 1 == 1
+    held_up = nb_ == 1 and (spec[6] >> spec[2]) & 1 == 1  # the constant is not negative
+    base = _project_out(ch, n, nb_)
+    whole = ch[C_LINE, L_DATA, n] if nb_ > 0 else 0.0
+    alone = base if not held_up or whole > 0.0 else 0.0
+    lowest = 0.0 if signed else -np.inf
+    for i in range(n):
+        ti, pi = ch[C_LINE, L_REST, i], ch[C_LINE, L_DATA, i]
+        x = ti * ch[C_WITH, i, i]
+        good = x >= lowest
+        if held_up:
+            good = good and whole - ch[C_GRAM, i, n] * x >= 0.0
+        value = base + x * ti if good else 0.0
+        if held_up:
+            x = pi * ch[C_BARE, i, i]
+            value = max(value, x * pi if x >= lowest else 0.0)
+        ch[C_LINE, L_SINGLE, i] = max(value, alone)
+    if spec[1] < 2:
+        return
+    for i in range(n):
+        single, ti, pi = ch[C_LINE, L_SINGLE, i], ch[C_LINE, L_REST, i], ch[C_LINE, L_DATA, i]
+        sii, gii = ch[C_LEFT, i, i], ch[C_GRAM, i, i]
+        gin = ch[C_GRAM, i, n] if held_up else 0.0
         for j in range(i + 1, n):
-            if chart[i, j] > best:
-                best, bi, bj = chart[i, j], i, j
-    return bi, bj
+            inv = ch[C_WITH, i, j]
+            sij, tj = ch[C_LEFT, i, j], ch[C_LINE, L_REST, j]
+            xa = (ch[C_LEFT, j, j] * ti - sij * tj) * inv
+            xb = (sii * tj - sij * ti) * inv
+            least = min(xa, xb) - lowest
+            if held_up:
+                least = min(least, whole - gin * xa - ch[C_GRAM, j, n] * xb)
+            full = base + xa * ti + xb * tj if least >= 0.0 else 0.0
+            if held_up:
+                inv = ch[C_BARE, i, j]
+                gij, pj = ch[C_GRAM, i, j], ch[C_LINE, L_DATA, j]
+                xa = (ch[C_GRAM, j, j] * pi - gij * pj) * inv
+                xb = (gii * pj - gij * pi) * inv
+                full = max(full, xa * pi + xb * pj if min(xa, xb) >= lowest else 0.0)
+            ch[C_CHART, i, j] = max(full, max(single, ch[C_LINE, L_SINGLE, j]))
 
 
 @_njit(_EXACT)
@@ -1065,19 +1183,20 @@ def _insert(value, x, y, picks, found, most):
 
 
 @_njit(_EXACT)
-def _peaks_of_chart(chart, n, picks, most):
+def _peaks_of_chart(ch, n, picks, most):
     """Pairs that explain no less than their neighbours, best first."""
     found = 0
     for i in range(n):
         for j in range(i + 1, n):
-            v = chart[i, j]
+            v = ch[C_CHART, i, j]
             if found == most and v <= picks[found - 1, 0]:
                 continue
             top = True
             for a in range(max(i - 1, 0), min(i + 2, n)):
                 for b in range(max(j - 1, a + 1), min(j + 2, n)):
                     # A tie counts once: for the pair that comes first.
-                    if chart[a, b] > v or (chart[a, b] == v and (a < i or (a == i and b < j))):
+                    u = ch[C_CHART, a, b]
+                    if u > v or (u == v and (a < i or (a == i and b < j))):
                         top = False
             if top:
                 found = _insert(v, float(i), float(j), picks, found, most)
@@ -1085,13 +1204,14 @@ def _peaks_of_chart(chart, n, picks, most):
 
 
 @_njit(_EXACT)
-def _peaks_of_line(line, n, picks, most):
+def _peaks_of_line(ch, line, n, picks, most):
     found = 0
     for j in range(n):
-        before = line[j - 1] if j > 0 else -1.0
-        after = line[j + 1] if j < n - 1 else -1.0
-        if line[j] > before and line[j] >= after:
-            found = _insert(line[j], float(j), 0.0, picks, found, most)
+        before = ch[C_LINE, line, j - 1] if j > 0 else -1.0
+        after = ch[C_LINE, line, j + 1] if j < n - 1 else -1.0
+        v = ch[C_LINE, line, j]
+        if v > before and v >= after:
+            found = _insert(v, float(j), 0.0, picks, found, most)
     return found
 
 
@@ -1102,30 +1222,30 @@ def _stage(spec, k):
     per = columns // terms
     bits = ((1 << (per * k)) - 1) if spec[6] & 1 else 0
     bits |= (spec[6] >> columns) << (per * k)
-    return family, k, per * k, per * k + nb_, qt, qt * k, bits, nb_, spec[8]
+    return family, k, per * k, per * k + nb_, qt, qt * k, bits, nb_, spec[8], spec[9]
 
 
 @_njit(_EXACT)
-def _companions(spec, count, rows, m, gram, small, index, line):
-    """Explained χ² when a whitened grid column (rows SIZE …) joins the columns at hand."""
+def _companions(spec, count, rows, m, w, index, ch):
+    """L_MORE: explained χ² when a whitened grid column (rows SIZE …) joins the columns at hand."""
     p = spec[3]
-    joint, factor = small[5], small[6]
-    sums = small[4, 8]
-    trial = small[4, 9]
+    bits = spec[6] | ((spec[6] & 1) << p)
     for g in range(count):
-        _against(rows, SIZE + g, 0, p + 1, m, sums)
+        _against(rows, SIZE + g, np.int64(0), p + 1, m, w, np.int64(VECTOR), np.int64(SUMS))
         for i in range(p):
             for j in range(i, p):
-                joint[i, j] = gram[i, j]
-            joint[i, p], joint[i, p + 1] = sums[i], gram[i, p]
-        joint[p, p] = _dot(rows, SIZE + g, rows, SIZE + g, m)
-        joint[p, p + 1] = sums[p]
-        bits = spec[6] | ((spec[6] & 1) << p)
-        _amplitudes(joint, p + 1, bits, index[2], factor, trial)
+                w[FULL, i, j] = w[GRAM, i, j]
+            w[FULL, i, p], w[FULL, i, p + 1] = w[VECTOR, SUMS, i], w[GRAM, i, p]
+        w[FULL, p, p] = _dot(rows, SIZE + g, rows, SIZE + g, m)
+        w[FULL, p, p + 1] = w[VECTOR, SUMS, p]
+        _amplitudes(
+            w, np.int64(FULL), p + 1, bits, index, np.int64(OTHER), np.int64(SCRATCH),
+            np.int64(A_JOINT),
+        )  # fmt: skip
         v = 0.0
         for i in range(p + 1):
-            v += trial[i] * joint[i, p + 1]
-        line[g] = v
+            v += w[VECTOR, A_JOINT, i] * w[FULL, i, p + 1]
+        ch[C_LINE, L_MORE, g] = v
 
 
 @_njit(_SUMS)
@@ -1153,32 +1273,32 @@ def _boxes(rows, r, axis, sw, white, m, floating, signed, picks, most, bins):
     width = max(1, (m + 63) // 64)
     n = _bin(rows, r, sw, white, m, width, bins)
     whole, total = bins[0, n], bins[1, n]
+    slope = total / whole if floating else 0.0
+    share = 1.0 / whole if floating else 0.0
     found = 0
     length = 1
     while length <= max(1, (2 * n) // 3):
         step = max(1, length // 3)
         best, at = 0.0, -1
-        scores = bins[2]
         count = (n - length) // step + 1
         for i in range(count):
             s = i * step
             w = bins[0, s + length] - bins[0, s]
-            v = bins[1, s + length] - bins[1, s]
-            if floating:
-                v -= w / whole * total
-                w -= w * w / whole
+            v = bins[1, s + length] - bins[1, s] - w * slope
+            w -= w * w * share
             g = v * v / w if w > 1e-12 * whole else 0.0
-            scores[i] = g if v > 0.0 or not signed else 0.0
+            bins[2, i] = g if v > 0.0 or not signed else 0.0
         for i in range(count):
-            if scores[i] > best:
-                best, at = scores[i], i * step
+            if bins[2, i] > best:
+                best, at = bins[2, i], i * step
         if at >= 0:
             found = _insert_box(best, at, length, picks, found, most)
             if most > 1:  # the best one elsewhere
                 other, there = 0.0, -1
                 for i in range(count):
-                    if scores[i] > other and abs(i * step - at) >= length + max(1, length // 2):
-                        other, there = scores[i], i * step
+                    away = abs(i * step - at) >= length + max(1, length // 2)
+                    if away and bins[2, i] > other:
+                        other, there = bins[2, i], i * step
                 if there >= 0:
                     found = _insert_box(other, there, length, picks, found, most)
         length = length + max(1, length // 2)
@@ -1207,398 +1327,373 @@ def _insert_box(gain, at, length, picks, found, most):
     return _insert(gain, float(at), float(length), picks, kept, most)
 
 
-# One row ------------------------------------------------------------------------------------------
+# Starts of one row --------------------------------------------------------------------------------
 
 
 @_njit(_EXACT)
-def _try(
-    spec, pixel, axis, white, box, held, rows, m, limit, small, index, gram, slopes, start, theta, a,
-    state,
-):  # fmt: skip
-    """Search from ``start``; ``theta``, ``a`` and ``state`` change where the optimum is lower.
-
-    ``state``: lowest χ², whether it converged, evaluations so far, whether the products at hand are
-    those of the lowest χ².
-    """
-    p, q = spec[3], spec[5]
-    a_try = small[4, 4]
-    for j in range(q):
-        start[j] = min(max(start[j], box[0, j]), box[1, j])
-    chi2, nfev, good, _ = _search(
-        spec, pixel, axis, white, start, box, held, rows, m, limit, state[0], small, a_try, gram,
-        slopes, index,
-    )  # fmt: skip
-    state[2] += nfev
-    if chi2 < state[0]:
-        state[0], state[1], state[3] = chi2, 1.0 if good else 0.0, 1.0
-        for j in range(q):
-            theta[j] = start[j]
-        for i in range(p):
-            a[i] = a_try[i]
-    else:
-        state[3] = 0.0
-
-
-@_njit(_EXACT)
-def _settle(
-    spec, pixel, axis, white, rows, m, small, index, gram, slopes, theta, a, state
-):  # fmt: skip
-    """Bring the products to those of the lowest χ²."""
-    if state[3] > 0.0:
-        return
-    _, n = _evaluate(
-        spec, pixel, axis, white, theta, rows, m, gram, index[0], small[0], small[4, 4]
-    )
-    _project(
-        spec, pixel, axis, white, theta, rows, m, a, n, index[0], small[0], slopes, small[1],
-        small[4, 0], small[2],
-    )  # fmt: skip
-    state[2] += 1.0
-    state[3] = 1.0
-
-
-@_njit(_EXACT)
-def _doubtful(spec, theta, a, box, held, small, index, slopes, state):
+def _doubtful(spec, box, held, converged, w, index):
     """Tell where another basin may be lower: a bound is active or a shape is ill determined.
 
-    Leaves the covariance of the non-linear parameters in the seventh layer of ``small``.
+    Leaves the covariance of the non-linear parameters in INVERSE.
     """
-    family, columns, p, q, qt = spec[0], spec[2], spec[3], spec[5], spec[4]
-    hess, factor, inv, live = small[1], small[6], small[7], index[3]
-    doubt = state[1] == 0.0
+    family, p, q, qt = spec[0], spec[3], spec[5], spec[4]
+    doubt = not converged
     if family != PSEUDO_VOIGT:
         for i in range(p):
-            if (spec[6] >> i) & 1 and a[i] <= 0.0:
+            if (spec[6] >> i) & 1 and w[VECTOR, A, i] <= 0.0:
                 doubt = True
     for j in range(q):
-        live[j] = 0 if held[j] else 1
-        if not held[j] and (
-            theta[j] <= box[0, j] + 1e-6 * box[2, j] or theta[j] >= box[1, j] - 1e-6 * box[2, j]
-        ):
+        w[INVERSE, j, j] = np.inf
+        index[ALIVE, j] = 0 if held[j] else 1
+        if held[j]:
+            continue
+        x, edge = w[VECTOR, THETA, j], 1e-6 * box[2, j]
+        if x <= box[0, j] + edge or x >= box[1, j] - edge:
             doubt = True
-    # A term of amplitude zero has no slope: leave it out, so that the other has a covariance.
-    for j in range(q):
-        if not hess[j, j] > 0.0:
-            live[j] = 0
+        if not w[HESS, j, j] > 0.0:  # of a term of amplitude zero
+            index[ALIVE, j] = 0
             doubt = True
-    for j in range(q):
-        inv[j, j] = np.inf
-    if not _invert(hess, live, q, factor, inv):
+    if not _invert(w, np.int64(HESS), q, index):
         return True
     for j in range(q):
-        if live[j] != 1:
-            inv[j, j] = np.inf
-            continue
-        largest = 0.09
-        if family >= GAUSSIAN and j % qt == 0:
-            largest *= math.exp(2.0 * theta[j + 1])
-        if not inv[j, j] <= largest:
-            doubt = True
+        if index[ALIVE, j] == 1:
+            largest = 0.09
+            if family >= GAUSSIAN and j % qt == 0:
+                largest *= math.exp(2.0 * w[VECTOR, THETA, j + 1])
+            if not w[INVERSE, j, j] <= largest:
+                doubt = True
     return doubt
 
 
 @_njit(_EXACT)
-def _anchor(theta, a, variance):
+def _anchor(w):
     """ln k that the data determine best: of the live exponential, or of two that have merged."""
-    if a[0] <= 0.0 or a[1] <= 0.0:
-        return float(theta[0] if a[0] > 0.0 else theta[1])
-    if abs(theta[0] - theta[1]) < 0.7:
-        return float((a[0] * theta[0] + a[1] * theta[1]) / (a[0] + a[1]))
-    return float(theta[0] if variance[0, 0] <= variance[1, 1] else theta[1])
+    a0, a1 = w[VECTOR, A, 0], w[VECTOR, A, 1]
+    x0, x1 = w[VECTOR, THETA, 0], w[VECTOR, THETA, 1]
+    if a0 * a1 == 0.0:
+        return float(x0 if a0 != 0.0 else x1)
+    if abs(x0 - x1) < 0.7:
+        a0, a1 = abs(a0), abs(a1)
+        return float((a0 * x0 + a1 * x1) / (a0 + a1))
+    return float(x0 if w[INVERSE, 0, 0] <= w[INVERSE, 1, 1] else x1)
 
 
 @_njit(_EXACT)
-def _own_grid(spec, grid, count, sw, y, rows, m, own, proj):
-    """Whiten the grid with the weights of the row and form all products."""
-    nb_ = spec[7]
+def _own_chart(spec, grid, count, sw, rows, m, ch):
+    """Whiten the grid with the weights of the row, form all products and scan them."""
+    nb_, p = spec[7], spec[3]
+    size = SIZE + count + nb_
     _whiten_grid(grid, count, sw, rows, m)
-    p = spec[3]
     for b in range(nb_):
         for k in range(m):
             rows[SIZE + count + b, k] = rows[spec[2] + b, k]
-    for i in range(count + nb_):
-        _against(rows, SIZE + i, SIZE + i, SIZE + count + nb_, m, proj)
-        for j in range(i, count + nb_):
-            own[i, j] = proj[SIZE + j]
-    _against(rows, p, SIZE, SIZE + count + nb_, m, proj)
-    for j in range(count + nb_):
-        proj[j] = proj[SIZE + j]
+    for i in range(SIZE, size):
+        _against(rows, i, i, size, m, ch, np.int64(C_LINE), np.int64(L_DATA))
+        for j in range(i, size):
+            ch[C_GRAM, i - SIZE, j - SIZE] = ch[C_LINE, L_DATA, j - i]
+    _against(rows, p, np.int64(SIZE), size, m, ch, np.int64(C_LINE), np.int64(L_DATA))
+    _prepare_chart(ch, count, nb_)
+    _scan(spec, ch, count)
 
 
 @_njit(_EXACT)
-def _fit_decay(
-    spec, first, axis, sw, y, white, box, held, n_held, rows, m, limit, grid, grid_theta, shared,
-    shared_gram, shared_tables, own, own_tables, chart, lines, picks, small, index, gram, slopes,
-    start, theta, a, state,
-):  # fmt: skip
-    """Exponentials, and the stretched one: the first starts from a grid, then one more term each.
+def _first_decay(part, held, sw, y, rows, m, grid, grid_theta, shared, shared_ch, own_ch, line, w):
+    """One start for the first one or two exponentials.
 
-    ``first`` is true in the first of several rounds of weights; later ones start from ``theta``.
+    The chart has the weights that rows share; gaps need one of their own, then it returns True.
     """
-    family, terms, qt = spec[0], spec[1], spec[4]
-    count = grid_theta.shape[0]
-    proj, left, single = lines[0], lines[1], lines[2]
-    state[0], state[1], state[2], state[3] = np.inf, 0.0, state[2], 0.0
-    if not first:
-        _lay_out(spec, axis, sw, y, white, rows, m, gram)
-        for j in range(spec[5]):
-            start[j] = theta[j]
-        _try(
-            spec, 1.0, axis, white, box, held, rows, m, limit, small, index, gram, slopes, start,
-            theta, a, state,
-        )  # fmt: skip
-        return
-    if n_held == terms:
-        _lay_out(spec, axis, sw, y, white, rows, m, gram)
-        for j in range(spec[5]):
-            start[j] = theta[j]
-        _try(
-            spec, 1.0, axis, white, box, held, rows, m, limit, small, index, gram, slopes, start,
-            theta, a, state,
-        )  # fmt: skip
-        return
-    k = n_held
-    if k == 0:
-        k = min(terms, 2)
-        part = _stage(spec, k)
-        nb_ = part[7]
-        _lay_out(part, axis, sw, y, white, rows, m, gram)
-        # The chart with the weights that rows share; gaps need one of their own.
-        gaps = False
-        for i in range(m):
-            gaps = gaps or (sw[i] == 0.0 and shared[count + nb_, i] != 0.0)
-        if gaps:
-            _own_grid(part, grid, count, sw, y, rows, m, own, proj)
-            _prepare_chart(own, count, nb_, own_tables)
-            _scan(part, own, own_tables, count, proj, left, single, chart, k == 2)
-        else:
-            for i in range(m):
-                shared[count + nb_ + 1, i] = shared[count + nb_, i] * y[i]
-            _against(shared, count + nb_ + 1, 0, count + nb_, m, proj)
-            _scan(part, shared_gram, shared_tables, count, proj, left, single, chart, k == 2)
-        bi = bj = 0
+    count, nb_, k = grid_theta.shape[0], part[7], part[1]
+    size = count + nb_
+    gaps = False
+    for i in range(m):
+        gaps = gaps or (sw[i] == 0.0 and shared[size, i] != 0.0)
+    bi, bj, most = 0, 1, -1.0
+    if gaps:
+        _own_chart(part, grid, count, sw, rows, m, own_ch)
         if k == 2:
-            bi, bj = _best_pair(chart, count)
-            start[0], start[1] = grid_theta[bi, 0], grid_theta[bj, 0]
+            for i in range(count - 1):
+                for j in range(i + 1, count):
+                    if own_ch[C_CHART, i, j] > most:
+                        most, bi, bj = own_ch[C_CHART, i, j], i, j
+        for i in range(count):
+            line[i] = own_ch[C_LINE, L_SINGLE, i]
+    else:
+        for i in range(m):
+            shared[size + 1, i] = shared[size, i] * y[i]
+        _against(
+            shared, size + 1, np.int64(0), size, m, shared_ch, np.int64(C_LINE), np.int64(L_DATA)
+        )
+        bi, bj = _quick_scan(part, shared_ch, count, line)
+        for i in range(count):
+            line[i] = shared_ch[C_LINE, L_SINGLE, i]
+    if k == 2:
+        w[START, 0, 0], w[START, 0, 1] = grid_theta[bi, 0], grid_theta[bj, 0]
+        return gaps
+    for i in range(count):
+        if line[i] > most:
+            most, bi = line[i], i
+    for j in range(part[4]):
+        w[START, 0, j] = w[VECTOR, THETA, j] if held[j] else grid_theta[bi, j]
+    return gaps
+
+
+@_njit(_EXACT)
+def _more_decay(part, held, grid_theta, ch, picks, w):
+    """Starts from the other basins of the row's own chart."""
+    count, qt = grid_theta.shape[0], part[4]
+    if part[1] == 2:
+        found = _peaks_of_chart(ch, count, picks, np.int64(5))
+        for c in range(found):
+            w[START, c, 0] = grid_theta[int(picks[c, 1]), 0]
+            w[START, c, 1] = grid_theta[int(picks[c, 2]), 0]
+        return found
+    found = 0
+    for i in range(count):
+        v = ch[C_LINE, L_SINGLE, i]
+        better = v > 0.0
+        if part[0] == EXPONENTIAL:
+            better = better and (i == 0 or v > ch[C_LINE, L_SINGLE, i - 1])
+            better = better and (i == count - 1 or v >= ch[C_LINE, L_SINGLE, i + 1])
+        if better:
+            found = _insert(v, float(i), 0.0, picks, found, np.int64(4))
+    for c in range(found):
+        for j in range(qt):
+            w[START, c, j] = w[VECTOR, THETA, j] if held[j] else grid_theta[int(picks[c, 1]), j]
+    return found
+
+
+@_njit(_EXACT)
+def _one_more_rate(fewer, n_held, grid, grid_theta, sw, rows, m, w, index, ch, picks):
+    """Starts with one exponential more than BASE: its best companions, and rates split in two."""
+    k, count = fewer[1], grid_theta.shape[0]
+    _whiten_grid(grid, count, sw, rows, m)
+    _companions(fewer, count, rows, m, w, index, ch)
+    found = _peaks_of_line(ch, np.int64(L_MORE), count, picks, np.int64(4))
+    for c in range(found + k - n_held):
+        for j in range(k):
+            w[START, c, j] = w[VECTOR, BASE, j]
+        if c < found:
+            w[START, c, k] = grid_theta[int(picks[c, 1]), 0]
         else:
-            for i in range(count):
-                if single[i] > single[bi]:
-                    bi = i
-            for j in range(qt):
-                start[j] = theta[j] if held[j] else grid_theta[bi, j]
-        _try(
-            part, 1.0, axis, white, box, held, rows, m, limit, small, index, gram, slopes, start,
-            theta, a, state,
-        )  # fmt: skip
-        if _doubtful(part, theta, a, box, held, small, index, slopes, state):
-            if not gaps:
-                _own_grid(part, grid, count, sw, y, rows, m, own, proj)
-                _prepare_chart(own, count, nb_, own_tables)
-                _scan(part, own, own_tables, count, proj, left, single, chart, k == 2)
+            s = n_held + c - found
+            w[START, c, s] = w[VECTOR, BASE, s] + 0.6
+            w[START, c, k] = w[VECTOR, BASE, s] - 0.6
+    return found + k - n_held
+
+
+@_njit(_EXACT)
+def _one_more_peak(
+    part, k, box, held, n_held, residual, axis, sw, white, rows, m, most, picks, bins, w
+):
+    """Starts with one peak more: what stands out of the residuals, and peaks split in two."""
+    family, qt, q = part[0], part[4], part[5]
+    # white carries the sign of the terms: look for what points their way
+    found = _boxes(
+        rows, residual, axis, sw, white, m, part[7] > 0, part[6] & 1 == 1, picks, most, bins
+    )
+    splits = 2 * (k - n_held)
+    unit = 1.0 / 2.3548200450309493 if family == FICK else 1.0
+    count = max(found + splits, 1)
+    for c in range(count):
+        for j in range(q):
+            w[START, c, j] = w[VECTOR, BASE, j] if j < qt * k else 0.5 * (box[0, j] + box[1, j])
+        if c < found:
+            w[START, c, qt * k] = picks[c, 1]
+            w[START, c, qt * k + 1] = math.log(0.84 * unit * max(picks[c, 2], 1e-300))
+        elif splits > 0:
+            s = qt * (n_held + (c - found) // 2)
+            centre, width = w[VECTOR, BASE, s], w[VECTOR, BASE, s + 1]
+            apart = (0.35 if (c - found) % 2 == 0 else 0.8) * math.exp(width) / unit
+            w[START, c, s], w[START, c, qt * k] = centre - apart, centre + apart
+            w[START, c, s + 1] = w[START, c, qt * k + 1] = width - 0.3
+        if qt == 3:
+            w[START, c, qt * k + 2] = 0.0 if family == ASYMMETRIC else 0.5
+        for j in range(q):
+            if held[j]:
+                w[START, c, j] = w[VECTOR, THETA, j]
+    return count
+
+
+# One row ------------------------------------------------------------------------------------------
+
+_FIRST: Final = 0  # starts from the grid
+_BESIDE: Final = 1  # evaluate the surest rate alone
+_MORE: Final = 2  # starts from the other basins
+_FEWER: Final = 3  # evaluate the terms found so far
+_GROW: Final = 4  # starts with one term more
+_SETTLE: Final = 5  # evaluate the best once more
+
+
+@_njit(_EXACT)
+def _vector(w, source, target, n):
+    for i in range(n):
+        w[VECTOR, target, i] = w[VECTOR, source, i]
+
+
+@_njit(_EXACT)
+def _fit_row(
+    spec, first, pixel, axis, sw, y, white, box, held, n_held, rows, m, limit, grid, grid_theta,
+    shared, shared_ch, own_ch, line, bins, picks, w, index,
+):  # fmt: skip
+    """Fit one row with given weights; returns χ², evaluations and convergence; THETA and A.
+
+    ``first`` is true in the first of several rounds of weights; later ones start from THETA.
+    All searches run through one call: a list of starts is made, run, and judged, stage by stage.
+    """
+    terms, qt = spec[1], spec[4]
+    decay = spec[0] <= STRETCHED
+    best, converged, at_hand, own_is_ready = np.inf, False, False, False
+    before, evaluations = 0.0, 0
+    k, count, steps, keep = terms, 1, MAX_STEPS, True
+    stage, residual = _GROW, 0
+    for j in range(spec[5]):
+        w[START, 0, j] = w[VECTOR, THETA, j]
+    fresh = first and n_held < terms
+    if fresh:
+        k = n_held
+        if k > 0:
+            stage, steps, keep = _FEWER, 0, False
+        elif decay:
+            k, stage = min(terms, 2), _FIRST
+        else:
+            k = 1
+    part = _stage(spec, k)
+    _lay_out(part, axis, sw, y, white, rows, m, w)
+    if fresh and n_held == 0:
+        if decay:
+            own_is_ready = _first_decay(
+                part, held, sw, y, rows, m, grid, grid_theta, shared, shared_ch, own_ch, line, w
+            )
+        else:
+            before = _background(part, rows, m, w, index)
+            residual, stage = part[3] + 1, _FEWER
+    while True:
+        if not (stage == _FEWER and residual > 0):
+            for c in range(count):
+                if not decay and terms == 1 and c == 1 and stage == _GROW:
+                    # Runners-up only where the first one is not plainly the peak.
+                    doubt = _doubtful(part, box, held, converged, w, index)
+                    if not doubt and picks[1, 0] < 0.5 * (before - best):
+                        break
+                q = part[5]
+                for j in range(q):
+                    w[VECTOR, MOVING, j] = min(max(w[START, c, j], box[0, j]), box[1, j])
+                chi2, nfev, verdict = _search(
+                    part, pixel, axis, white, box, held, rows, m, limit, best if keep else np.inf,
+                    steps, w, index,
+                )  # fmt: skip
+                evaluations += nfev
+                if not keep:
+                    at_hand = stage == _SETTLE
+                    before = chi2
+                elif chi2 < best:
+                    best, converged, at_hand = chi2, verdict != 1, verdict != 2
+                    _vector(w, np.int64(MOVING), np.int64(THETA), q)
+                    _vector(w, np.int64(A_TRY), np.int64(A), part[3])
+                else:
+                    at_hand = False
+        if stage == _SETTLE:
+            break
+        if stage == _BESIDE:
+            _companions(part, grid_theta.shape[0], rows, m, w, index, own_ch)
+            part = _stage(spec, k)
+            _lay_out(part, axis, sw, y, white, rows, m, w)
+            count = _more_decay(part, held, grid_theta, own_ch, picks, w)
+            found = _peaks_of_line(
+                own_ch, np.int64(L_MORE), grid_theta.shape[0], picks, np.int64(3)
+            )
+            for c in range(found):
+                w[START, count + c, 0] = w[VECTOR, BASE, 0]
+                w[START, count + c, 1] = grid_theta[int(picks[c, 1]), 0]
+            count += found
+            stage, steps, keep = _MORE, MAX_STEPS, True
+            continue
+        if stage == _FEWER:
+            best, at_hand = np.inf, False
+            if decay:
+                _vector(w, np.int64(THETA), np.int64(BASE), qt * k)
+                count = _one_more_rate(
+                    part, n_held, grid, grid_theta, sw, rows, m, w, index, own_ch, picks
+                )
+                k += 1
+                part = _stage(spec, k)
+            else:
+                if residual == 0:  # of the terms at hand, just evaluated
+                    residual = part[3] + 1
+                    _vector(w, np.int64(THETA), np.int64(BASE), qt * k)
+                    k += 1
+                part = _stage(spec, k)
+                count = _one_more_peak(
+                    part, k - 1, box, held, n_held, residual, axis, sw, white, rows, m,
+                    4 if terms > 1 else 2, picks, bins, w,
+                )  # fmt: skip
+                residual = 0
+            if k > 1:
+                _lay_out(part, axis, sw, y, white, rows, m, w)
+            stage, steps, keep = _GROW, MAX_STEPS, True
+            continue
+        if stage == _FIRST and _doubtful(part, box, held, converged, w, index):
+            if not own_is_ready:
+                _own_chart(part, grid, grid_theta.shape[0], sw, rows, m, own_ch)
             if k == 2:
-                anchor = _anchor(theta, a, small[7])
-                found = _peaks_of_chart(chart, count, picks, 5)
-                for c in range(found):
-                    i, j = int(picks[c, 1]), int(picks[c, 2])
-                    if i == bi and j == bj:
-                        continue
-                    start[0], start[1] = grid_theta[i, 0], grid_theta[j, 0]
-                    _try(
-                        part, 1.0, axis, white, box, held, rows, m, limit, small, index, gram,
-                        slopes, start, theta, a, state,
-                    )  # fmt: skip
                 # The chart alone is not enough: where photons abound, a pair of neighbours mimics
                 # one rate between them so much better than the nearest grid rate with its true
                 # companion does, that the latter is no maximum of the chart.
-                one = _stage(spec, 1)
-                _lay_out(one, axis, sw, y, white, rows, m, gram)
-                start[0] = anchor
-                _evaluate(
-                    one, 1.0, axis, white, start, rows, m, gram, index[0], small[0], small[4, 4]
-                )
-                _companions(one, count, rows, m, gram, small, index, single)
-                found = _peaks_of_line(single, count, picks, 3)
-                _lay_out(part, axis, sw, y, white, rows, m, gram)
-                for c in range(found):
-                    start[0], start[1] = anchor, grid_theta[int(picks[c, 1]), 0]
-                    _try(
-                        part, 1.0, axis, white, box, held, rows, m, limit, small, index, gram,
-                        slopes, start, theta, a, state,
-                    )  # fmt: skip
+                w[VECTOR, BASE, 0] = w[START, 0, 0] = _anchor(w)
+                part = _stage(spec, np.int64(1))
+                _lay_out(part, axis, sw, y, white, rows, m, w)
+                count, stage, steps, keep = 1, _BESIDE, 0, False
             else:
-                found = 0
-                for i in range(count):
-                    better = single[i] > 0.0 and i != bi
-                    if family == EXPONENTIAL:
-                        better = better and (i == 0 or single[i] > single[i - 1])
-                        better = better and (i == count - 1 or single[i] >= single[i + 1])
-                    if better:
-                        found = _insert(single[i], float(i), 0.0, picks, found, 4)
-                for c in range(found):
-                    for j in range(qt):
-                        start[j] = theta[j] if held[j] else grid_theta[int(picks[c, 1]), j]
-                    _try(
-                        part, 1.0, axis, white, box, held, rows, m, limit, small, index, gram,
-                        slopes, start, theta, a, state,
-                    )  # fmt: skip
-        if k == terms:
-            _settle(
-                part, 1.0, axis, white, rows, m, small, index, gram, slopes, theta, a, state
-            )
-            return
-    # One more exponential at a time, beside those at hand.
-    while k < terms:
-        fewer, part = _stage(spec, max(k, 1)), _stage(spec, k + 1)
-        _lay_out(fewer, axis, sw, y, white, rows, m, gram)
-        for j in range(k):
-            start[j] = theta[j]
-        base = small[4, 5]
-        for j in range(k):
-            base[j] = theta[j]
-        _evaluate(
-            fewer, 1.0, axis, white, start, rows, m, gram, index[0], small[0], small[4, 4]
-        )
-        _whiten_grid(grid, count, sw, rows, m)
-        _companions(fewer, count, rows, m, gram, small, index, single)
-        found = _peaks_of_line(single, count, picks, 4)
-        _lay_out(part, axis, sw, y, white, rows, m, gram)
-        state[0], state[3] = np.inf, 0.0
-        for c in range(found + k - n_held):
-            for j in range(k):
-                start[j] = base[j]
-            if c < found:
-                start[k] = grid_theta[int(picks[c, 1]), 0]
-            else:  # split one that is there
-                start[n_held + c - found] = base[n_held + c - found] + 0.6
-                start[k] = base[n_held + c - found] - 0.6
-            _try(
-                part, 1.0, axis, white, box, held, rows, m, limit, small, index, gram, slopes,
-                start, theta, a, state,
-            )  # fmt: skip
-        k += 1
-    _settle(spec, 1.0, axis, white, rows, m, small, index, gram, slopes, theta, a, state)
+                count = _more_decay(part, held, grid_theta, own_ch, picks, w)
+                stage = _MORE
+            continue
+        if k == terms and at_hand:
+            break
+        count, steps, keep = 1, 0, False
+        for j in range(qt * k):
+            w[START, 0, j] = w[VECTOR, THETA, j]
+        stage = _SETTLE if k == terms else _FEWER
+        if k < terms:
+            part = _stage(spec, k)
+            _lay_out(part, axis, sw, y, white, rows, m, w)
+    return best, evaluations, converged
 
 
 @_njit(_EXACT)
-def _fit_peaks(
-    spec, first, pixel, axis, sw, y, white, box, held, n_held, rows, m, limit, thorough, bins,
-    picks, small, index, gram, slopes, start, theta, a, state,
-):  # fmt: skip
-    """Peaks: the stretch that stands out most, then what stands out of the residuals."""
-    family, terms, qt = spec[0], spec[1], spec[4]
-    state[0], state[1], state[3] = np.inf, 0.0, 0.0
-    if not first or n_held == terms:
-        _lay_out(spec, axis, sw, y, white, rows, m, gram)
-        for j in range(spec[5]):
-            start[j] = theta[j]
-        _try(
-            spec, pixel, axis, white, box, held, rows, m, limit, small, index, gram, slopes, start,
-            theta, a, state,
-        )  # fmt: skip
-        return
-    signed = spec[6] & 1 == 1
-    floating = spec[7] > 0
-    base = small[4, 5]
-    scale = 1.0 / 2.3548200450309493 if family == FICK else 1.0
-    for k in range(n_held, terms):
-        part = _stage(spec, k + 1)
-        if k == 0:
-            _lay_out(part, axis, sw, y, white, rows, m, gram)
-            before = _background(part, rows, m, gram, index[2], small[6], small[4, 4])
-            r = part[3] + 1
-        else:
-            fewer = _stage(spec, k)
-            _lay_out(fewer, axis, sw, y, white, rows, m, gram)
-            for j in range(fewer[5]):
-                base[j] = theta[j]
-            before, _ = _evaluate(
-                fewer, pixel, axis, white, base, rows, m, gram, index[0], small[0], small[4, 4]
-            )
-            r = fewer[3] + 1
-        # white carries the sign of the terms: look for what points their way
-        found = _boxes(
-            rows, r, axis, sw, white, m, floating, signed, picks, 4 if terms > 1 or thorough else 2,
-            bins,
-        )  # fmt: skip
-        if k > 0:
-            _lay_out(part, axis, sw, y, white, rows, m, gram)
-        state[0], state[3] = np.inf, 0.0
-        splits = (k - n_held) * (2 if terms > 1 else 0)
-        tried = 0
-        for c in range(found + splits):
-            if terms == 1 and c > 0:
-                # Runners-up only where the first one is not plainly the peak.
-                if c == 1:
-                    doubt = _doubtful(part, theta, a, box, held, small, index, slopes, state)
-                    if not doubt and picks[1, 0] < 0.5 * (before - state[0]):
-                        break
-            for j in range(part[5]):
-                start[j] = base[j] if j < qt * k else 0.0
-            if c < found:
-                centre, width = picks[c, 1], math.log(0.84 * scale * max(picks[c, 2], 1e-300))
-            else:
-                s = n_held + (c - found) // 2
-                width = base[qt * s + 1]
-                apart = (0.35 if (c - found) % 2 == 0 else 0.8) * math.exp(width) / scale
-                centre = base[qt * s] + apart
-                start[qt * s] = base[qt * s] - apart
-                width -= 0.3
-                start[qt * s + 1] = width
-            start[qt * k], start[qt * k + 1] = centre, width
-            if qt == 3:
-                start[qt * k + 2] = 0.0 if family == ASYMMETRIC else 0.5
-            for j in range(part[5]):
-                if held[j]:
-                    start[j] = theta[j] if j >= qt * k else base[j]
-            tried += 1
-            _try(
-                part, pixel, axis, white, box, held, rows, m, limit, small, index, gram, slopes,
-                start, theta, a, state,
-            )  # fmt: skip
-        if tried == 0:
-            for j in range(part[5]):
-                start[j] = base[j] if j < qt * k else 0.5 * (box[0, j] + box[1, j])
-                if held[j]:
-                    start[j] = theta[j]
-            _try(
-                part, pixel, axis, white, box, held, rows, m, limit, small, index, gram, slopes,
-                start, theta, a, state,
-            )  # fmt: skip
-    _settle(spec, pixel, axis, white, rows, m, small, index, gram, slopes, theta, a, state)
-
-
-@_njit(_EXACT)
-def _load(ys, sigmas, row, m, mode, gain, least, floor, y, sw):
+def _load(ys, sigmas, row, m, mode, gain, floor, y, sw):
     """Data of a row with zeros in the gaps, and 1/σ; returns the number of points."""
     points = 0
     at = row if sigmas.shape[0] > 1 else 0
+    if mode == 1:
+        for i in range(m):
+            v, s = ys[row, i], sigmas[at, i]
+            good = (v - v == 0.0) and s > 0.0 and (s - s == 0.0)
+            y[i] = v if good else 0.0
+            sw[i] = 1.0 / s if good else 0.0
+            points += 1 if good else 0
+        return points
     for i in range(m):
         v = ys[row, i]
         good = v - v == 0.0
-        s = 1.0
-        if mode == 1:
-            s = sigmas[at, i]
-            good = good and s > 0.0 and s - s == 0.0
         y[i] = v if good else 0.0
-        sw[i] = 1.0 / s if good else 0.0
+        sw[i] = 1.0 if good else 0.0
         points += 1 if good else 0
     if mode == 2:
         for i in range(m):
-            v = gain * max(y[i], gain) + floor
-            sw[i] = sw[i] / math.sqrt(v)
+            sw[i] = sw[i] / math.sqrt(gain * max(y[i], gain) + floor)
     return points
 
 
 @_njit(_EXACT)
-def _reweight(spec, rows, a, y, sw, m, gain, least, floor):
+def _reweight(spec, rows, y, sw, m, gain, least, floor, w):
     """1/σ of a row from its model: variance = gain · expected + floor."""
     p = spec[3]
     for k in range(m):
         rows[p + 1, k] = 0.0
     for i in range(p):
-        ai = a[i]
+        a = w[VECTOR, A, i]
         for k in range(m):
-            rows[p + 1, k] += ai * rows[i, k]
+            rows[p + 1, k] += a * rows[i, k]
     for k in range(m):
         s = sw[k]
         f = rows[p + 1, k] / s if s > 0.0 else 0.0
@@ -1607,23 +1702,21 @@ def _reweight(spec, rows, a, y, sw, m, gain, least, floor):
 
 
 @_njit(_EXACT)
-def _order(spec, theta, sort, slot):
-    """Place of every term in the report: falling rates, rising centres."""
+def _order(spec, w, index):
+    """PLACE of every term in the report: falling rates, rising centres."""
     terms, qt = spec[1], spec[4]
-    if not sort:
-        return
     for t in range(terms):
         rank = 0
         for u in range(terms):
-            x, v = theta[qt * u], theta[qt * t]
+            x, v = w[VECTOR, THETA, qt * u], w[VECTOR, THETA, qt * t]
             if spec[0] == EXPONENTIAL:
                 x, v = -x, -v
             if x < v or (x == v and u < t):
                 rank += 1
-        slot[t] = rank
+        index[PLACE, t] = rank
 
 
-@_njit(_EXACT)
+@_entry
 def fit_rows(
     axis, m, ys, sigmas, noise, spec, pixel, box, held, held_values, n_held, sort, grid,
     grid_theta, shared_weight, places, values, covariance, chi2s, constants, nfevs, points, codes,
@@ -1632,8 +1725,9 @@ def fit_rows(
 
     Parameters
     ----------
-    axis : array, shape (3, padded points)
-        x, ln x, and x scaled to (−1, 1); points from ``m`` on have no weight.
+    axis : array, shape (4, padded points)
+        x, ln x, x scaled to (−1, 1); then middle and half the width of the axis, the unit of peak
+        widths, first point and step. Points from ``m`` on have no weight.
     sigmas : array, shape (rows or 1, points) or (0, 0)
         One σ of every point.
     noise : tuple
@@ -1655,24 +1749,17 @@ def fit_rows(
     """
     mode, gain, least, floor, rounds = noise
     mp = axis.shape[1]
-    p, q = spec[3], spec[5]
-    nb_, family = spec[7], spec[0]
+    p, q, nb_ = spec[3], spec[5], spec[7]
     count = grid_theta.shape[0]
-    decay = family <= STRETCHED
-    rows = np.zeros((SIZE + (count + nb_ + 1 if decay else 0), mp))
-    small, index = np.zeros((8, 24, 20)), np.zeros((5, 80), np.int64)
-    gram, slopes = np.zeros((20, 20)), np.zeros((20, 20))
+    size = count + nb_ if count > 0 else 0
+    wide = mp + 16  # so that rows do not fall on the same lines of the cache
+    rows = np.zeros((SIZE + size, wide))
+    w, index = np.zeros((LAYERS, 24, 20)), np.zeros((8, 24), np.int64)
     y, sw, white = np.zeros(mp), np.zeros(mp), np.zeros(mp)
-    theta, start, a, state = np.zeros(q + 1), np.zeros(q + 1), np.zeros(20), np.zeros(4)
-    picks, bins = np.zeros((MAX_CANDIDATES, 3)), np.zeros((3, 72))
-    slot = places.copy()
-    size = count + nb_ if decay else 0
-    own, shared_gram = np.zeros((size, size)), np.zeros((size, size))
-    pairs = count if decay and spec[1] > 1 else 0
-    own_tables, shared_tables = np.zeros((3, size, size)), np.zeros((3, size, size))
-    chart, lines = np.zeros((pairs, pairs)), np.zeros((3, SIZE + size + 8))
-    shared = np.zeros((size + 2, mp))
-    if decay:
+    picks, bins, line = np.zeros((MAX_CANDIDATES, 3)), np.zeros((3, 72)), np.zeros(size + 8)
+    own_ch, shared_ch = np.zeros((8, size + 8, size + 8)), np.zeros((8, size + 8, size + 8))
+    shared = np.zeros((size + 2, wide))
+    if count > 0:
         for g in range(count):
             for k in range(m):
                 shared[g, k] = grid[g, k] * shared_weight[k]
@@ -1682,13 +1769,17 @@ def fit_rows(
             if nb_ > 1:
                 shared[count + 1, k] = shared_weight[k] * axis[2, k]
             shared[size, k] = shared_weight[k]
-        _products(shared, 0, size, 0, size, m, shared_gram)
-        _prepare_chart(shared_gram, count, nb_, shared_tables)
+        _products(
+            shared, np.int64(0), size, np.int64(0), size, mp, shared_ch, np.int64(C_GRAM)
+        )
+        _prepare_chart(shared_ch, count, nb_)
     free = p
     for j in range(q):
         free += 0 if held[j] else 1
+    for t in range(spec[1]):
+        index[PLACE, t] = places[t]
     for row in range(ys.shape[0]):
-        n = _load(ys, sigmas, row, m, mode, gain, least, floor, y, sw)
+        n = _load(ys, sigmas, row, m, mode, gain, floor, y, sw)
         points[row] = n
         if n < free:
             codes[row] = TOO_FEW if n > 0 else NO_POINTS
@@ -1696,34 +1787,25 @@ def fit_rows(
         at = row if held_values.shape[0] > 1 else 0
         for j in range(q):
             if held[j]:
-                theta[j] = held_values[at, j]
+                w[VECTOR, THETA, j] = held_values[at, j]
         limit = float(n) if mode > 0 else np.inf
-        state[2] = 0.0
+        chi2, total, converged = 0.0, 0, False
         for r in range(rounds):
             if r > 0:
-                _reweight(spec, rows, a, y, sw, m, gain, least, floor)
-            before = state[2]
-            if decay:
-                _fit_decay(
-                    spec, r == 0, axis, sw, y, white, box, held, n_held, rows, mp, limit, grid,
-                    grid_theta, shared, shared_gram, shared_tables, own, own_tables, chart, lines,
-                    picks, small, index, gram, slopes, start, theta, a, state,
-                )  # fmt: skip
-            else:
-                _fit_peaks(
-                    spec, r == 0, pixel, axis, sw, y, white, box, held, n_held, rows, mp, limit,
-                    False, bins, picks, small, index, gram, slopes, start, theta, a, state,
-                )  # fmt: skip
-            if r > 0 and state[2] - before <= 1.0:
+                _reweight(spec, rows, y, sw, m, gain, least, floor, w)
+            chi2, nfev, converged = _fit_row(
+                spec, r == 0, pixel, axis, sw, y, white, box, held, n_held, rows, mp, limit, grid,
+                grid_theta, shared, shared_ch, own_ch, line, bins, picks, w, index,
+            )  # fmt: skip
+            total += nfev
+            if r > 0 and nfev <= 1:
                 break
-        _order(spec, theta, sort, slot)
-        _report(
-            spec, axis[3], slot, theta, a, held, gram, slopes, small[5], index[4], small[6],
-            small[7], values[row], covariance[row],
-        )  # fmt: skip
-        chi2s[row], nfevs[row] = state[0], int(state[2])
+        if sort:
+            _order(spec, w, index)
+        _report(spec, axis, held, w, index, row, values, covariance)
+        chi2s[row], nfevs[row] = chi2, total
         constants[row] = _constant(sw, y, mp)
-        codes[row] = CONVERGED if state[1] > 0.0 else NOT_CONVERGED
+        codes[row] = CONVERGED if converged else NOT_CONVERGED
 
 
 @_njit(_SUMS)
@@ -1731,13 +1813,11 @@ def _constant(sw, y, m):
     """χ² of the best constant."""
     s = u = v = 0.0
     for k in range(m):
-        w = sw[k] * sw[k]
-        s += w
-        u += w * y[k]
-        v += w * y[k] * y[k]
-    # Once more from residuals: the difference of two sums would lose digits.
+        f = sw[k] * sw[k]
+        s += f
+        u += f * y[k]
+    # From residuals: the difference of two sums would lose digits.
     mean = u / s
-    v = 0.0
     for k in range(m):
         d = sw[k] * (y[k] - mean)
         v += d * d
