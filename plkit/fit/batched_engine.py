@@ -39,8 +39,11 @@ _FIELDS: Final = ("table", "normal", "cost", "nfev", "code")
 # Steps of the careful search: as many as MINPACK needs for the hardest certified problems, and for
 # the last digits of rows whose normal matrix, with a diagonal of ones, has an eigenvalue this small.
 _ROUNDS: Final = 500
+_FEW: Final = 100
 _POLISH: Final = 12
 _NEARLY_SINGULAR: Final = 1e-9
+# An end where parameters do the same, or stand at a bound, may be that of a wrong way.
+_DOUBTFUL: Final = 1e-7
 # A thread gets at least so many numbers (rows times points) to work on.
 _NUMBERS_PER_THREAD: Final = 200_000
 
@@ -269,10 +272,15 @@ def _persistent(
         return best
     careful = copy.copy(evaluator)
     careful.shortcuts = False
-    again = np.flatnonzero(best.code != CONVERGED)
-    if again.size:
-        found = search(careful, RowsOf(objective, again), table[again], _ROUNDS)
-        _put(best, again, _better(_take(best, again), found))
+    least = unit_inverse(best.normal)[1]
+    plan = evaluator.plan
+    here = best.table[:, plan.free]
+    doubtful = ~(least > _DOUBTFUL) | ((here <= plan.low) | (here >= plan.high)).any(axis=1)
+    lost = best.code != CONVERGED
+    for rows, rounds in ((np.flatnonzero(lost), _ROUNDS), (np.flatnonzero(~lost & doubtful), _FEW)):
+        if rows.size:
+            found = search(careful, RowsOf(objective, rows), table[rows], rounds)
+            _put(best, rows, _better(_take(best, rows), found))
     least = unit_inverse(best.normal)[1]
     near = np.flatnonzero((best.code == CONVERGED) & (least < _NEARLY_SINGULAR))
     if near.size:

@@ -2,7 +2,8 @@
 
 Moré's algorithm as in MINPACK, on all rows at once: the damping is the one that makes the step as
 long as the region, and singular values of J, not of JᵀJ, keep the digits of nearly dependent
-parameters.
+parameters. Bounded parameters move along MINUIT's variables, as in lmfit: a width that shrinks comes
+near zero but does not fall into it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from plkit.fit.objective import Objective
 __all__ = ["search"]
 
 Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 _EPS: Final = float(np.finfo(float).eps)
 _FACTOR: Final = 100.0
@@ -28,6 +28,9 @@ _FIRST_REGION: Final = 1e-3  # where a search begins near the end of another
 _ROOTS: Final = 12
 # Relative fall of χ², expected and found, and relative step, that end the search.
 _ENOUGH: Final = 1e-14
+# Steps after which χ² must have fallen by this part of χ²/n.
+_WINDOW: Final = 50
+_FLAT: Final = 1e-3
 
 
 @dataclass(slots=True)
@@ -93,6 +96,7 @@ def _linearise(
     cost: Floats,
     rows: NDArray[np.intp],
     scale: Floats,
+    inner: Floats,
 ) -> _Point:
     careful = evaluator.shortcuts
     evaluator.shortcuts = False
@@ -105,8 +109,7 @@ def _linearise(
     values = model
     if root is not None:
         slopes, residual, values = slopes * root[:, None, :], residual * root, model * root
-    here = table[:, evaluator.plan.free]
-    return _Point(here, model, cost, slopes, residual, np.vecdot(values, values))
+    return _Point(inner, model, cost, slopes, residual, np.vecdot(values, values))
 
 
 def _search(
@@ -119,26 +122,35 @@ def _search(
 ) -> None:
     plan = evaluator.plan
     k = plan.n_free
-    cache: Cache = {}
+    polish = scale is not None
+    limits = _Limits(plan.low, plan.high)
     table = out.table[rows]
+    inner = limits.inner(table[:, plan.free], nudge=not polish)
+    table[:, plan.free] = limits.outer(inner)
+    plan.ties.fill(table)
+    cache: Cache = {}
     model = _masked(objective, evaluator.values(table, cache), rows)
     cost = objective.cost(model, rows)
+    out.table[rows], out.cost[rows] = table, cost
     good = np.isfinite(cost)
     out.code[rows[~good]] = NO_START
-    out.cost[rows] = cost
-    rows, table, model, cost = rows[good], table[good], model[good], cost[good]
     cache = {key: v[good] for key, v in cache.items()}
-    polish = scale is not None
+    rows, table, model, cost, inner = (a[good] for a in (rows, table, model, cost, inner))
+    before = cost.copy()
     metric = np.zeros((rows.size, k))
     value = np.abs(table[:, plan.free])
     step_scale = np.where(value > 0, value, 1.0) if scale is None else scale[good]
     region = np.full(rows.size, np.nan)
     damping = np.zeros(rows.size)
     while rows.size:
-        point = _linearise(evaluator, objective, table, model, cache, cost, rows, step_scale)
+        point = _linearise(
+            evaluator, objective, table, model, cache, cost, rows, step_scale, inner
+        )
         out.nfev[rows] += 1 if evaluator.exact else 1 + 2 * k
-        norms = np.sqrt(np.vecdot(point.slopes, point.slopes))
+        outer_norms = np.sqrt(np.vecdot(point.slopes, point.slopes))
         out.normal[rows] = point.slopes @ point.slopes.swapaxes(1, 2)
+        point.slopes = point.slopes * limits.slope(inner)[:, :, None]
+        norms = np.sqrt(np.vecdot(point.slopes, point.slopes))
         metric = np.maximum(metric, np.where(norms > 0, norms, 0.0))
         measure = np.where(metric > 0, metric, 1.0)
         fresh = np.isnan(region)
@@ -150,21 +162,21 @@ def _search(
         lost = ~np.isfinite(point.slopes).all(axis=(1, 2))
         ended = lost.copy()
         # inner steps: shrink until χ² falls
-        system = _decompose(point, measure, plan.low, plan.high)
+        system = _decompose(point, measure)
         pending = ~ended
         moved = np.zeros(rows.size, dtype=bool)
         new_table, new_model, new_cost = table.copy(), model.copy(), cost.copy()
+        new_inner = inner.copy()
         for _ in range(60):
             at = np.flatnonzero(pending)
             if at.size == 0:
                 break
             step, damping[at] = _step(system, at, region[at], measure[at])
             length = np.linalg.norm(measure[at] * step, axis=1)
-            trial_free, cut = _inside(point.here[at], step, plan.low, plan.high)
-            step = trial_free - point.here[at]
             region[at] = np.where(fresh[at], np.minimum(region[at], length), region[at])
             trial = table[at]
-            trial[:, plan.free] = trial_free
+            trial_inner = point.here[at] + step
+            trial[:, plan.free] = limits.outer(trial_inner)
             plan.ties.fill(trial)
             found = _masked(objective, evaluator.values(trial, {}), rows[at])
             fall = point.cost[at] - objective.cost(found, rows[at])
@@ -177,7 +189,7 @@ def _search(
             ratio = np.where(np.isfinite(fall), ratio, -1.0)
             tiny = expected <= noise + 1e-26 * point.squares[at]
             better = (ratio >= 1e-4) | (tiny & (fall >= -noise))
-            easy = ((ratio >= 0.75) | (damping[at] == 0.0)) & ~cut
+            easy = (ratio >= 0.75) | (damping[at] == 0.0)
             shrink = (ratio < 0.25) & ~tiny
             steep = np.where(ratio >= 0, 0.5, 0.1)
             region[at] = np.where(
@@ -192,6 +204,7 @@ def _search(
             accepted = at[better]
             new_table[accepted] = trial[better]
             new_model[accepted] = found[better]
+            new_inner[accepted] = trial_inner[better]
             new_cost[accepted] = point.cost[accepted] - fall[better]
             moved[accepted] = True
             done = (expected <= _ENOUGH * point.cost[at] + 1e-26 * point.squares[at]) | tiny
@@ -203,17 +216,23 @@ def _search(
         ended |= pending  # no step lowers χ²
         out.table[rows], out.cost[rows] = new_table, new_cost
         rounds -= 1
+        if rounds % _WINDOW == 0:
+            # a valley so flat that χ² hardly falls: its parameters are not determined anyway
+            flat = before - new_cost <= _FLAT * new_cost / evaluator.points
+            out.code[rows[flat & ~lost]] = CONVERGED
+            ended |= flat
+            before = new_cost.copy()
         if rounds <= 0:
             break
         on = ~ended & moved
-        t = np.sqrt(point.squares[:, None]) / np.where(norms > 0, norms, np.nan)
-        value = np.abs(point.here)
+        t = np.sqrt(point.squares[:, None]) / np.where(outer_norms > 0, outer_norms, np.nan)
+        value = np.abs(new_table[:, plan.free])
         step_scale = np.where(
             np.isfinite(t) & (t > 1e-8 * value), t, np.where(value > 0, value, 1.0)
         )
         rows, table, model, cost = rows[on], new_table[on], new_model[on], new_cost[on]
-        metric, region, damping = metric[on], region[on], damping[on]
-        step_scale = step_scale[on]
+        metric, region, damping, inner = metric[on], region[on], damping[on], new_inner[on]
+        step_scale, before = step_scale[on], before[on]
         cache = {}
         if rows.size:
             evaluator.values(table, cache)
@@ -232,10 +251,8 @@ class _System:
     target: Floats  # Uᵀ r
 
 
-def _decompose(point: _Point, measure: Floats, low: Floats, high: Floats) -> _System:
-    gradient = np.einsum("njm,nm->nj", point.slopes, point.residual)
-    held = ((point.here <= low) & (gradient <= 0)) | ((point.here >= high) & (gradient >= 0))
-    scaled = np.where(held[:, :, None], 0.0, point.slopes / measure[:, :, None])
+def _decompose(point: _Point, measure: Floats) -> _System:
+    scaled = point.slopes / measure[:, :, None]
     scaled = np.where(np.isfinite(scaled), scaled, 0.0)
     # of Jᵀ (free, points): J = U s Vᵀ, here v s u
     v, s, u = np.linalg.svd(scaled, full_matrices=False)
@@ -275,12 +292,48 @@ def _step(
     return np.einsum("njk,nk->nj", v, straight) / measure, damping
 
 
-def _inside(here: Floats, step: Floats, low: Floats, high: Floats) -> tuple[Floats, Bools]:
-    """Shorten a step as a whole, so that the first parameter to meet its bound stops there."""
-    room = np.where(step > 0, high - here, low - here)
-    over = np.abs(step) > np.abs(room)
-    part = np.where(over, room / np.where(step != 0, step, 1.0), 1.0).min(axis=1)
-    new = np.clip(here + step * part[:, None], low, high)
-    limits = over & (np.where(over, room / np.where(step != 0, step, 1.0), 1.0) <= part[:, None])
-    new = np.where(limits, np.where(step > 0, high, low), new)
-    return new, over.any(axis=1)
+class _Limits:
+    """MINUIT's variables, free of bounds.
+
+    Parameters
+    ----------
+    low, high : numpy.ndarray
+        Shape (free,).
+    """
+
+    def __init__(self, low: Floats, high: Floats) -> None:
+        self.low, self.high = low, high
+        self.both = np.isfinite(low) & np.isfinite(high)
+        self.below = np.isfinite(low) & ~self.both
+        self.above = np.isfinite(high) & ~self.both
+        self.half = np.where(self.both, 0.5 * (high - low), 1.0)
+        self.floor = np.where(np.isfinite(low), low, 0.0)
+        self.ceiling = np.where(np.isfinite(high), high, 0.0)
+
+    def inner(self, value: Floats, nudge: bool) -> Floats:
+        """Free variables; a value at its bound, where they stand still, is moved off it."""
+        if nudge:
+            away = np.where(self.both, 1e-3 * self.half, 1e-3 * np.maximum(1.0, np.abs(value)))
+            value = np.where(value - self.low < 1e-3 * away, self.floor + away, value)
+            value = np.where(self.high - value < 1e-3 * away, self.ceiling - away, value)
+        share = np.clip((value - self.floor) / self.half - 1.0, -1.0, 1.0)
+        out = np.where(self.both, np.arcsin(np.where(self.both, share, 0.0)), value)
+        up = np.sqrt(np.maximum((value - self.floor + 1.0) ** 2 - 1.0, 0.0))
+        down = np.sqrt(np.maximum((self.ceiling - value + 1.0) ** 2 - 1.0, 0.0))
+        return np.asarray(np.where(self.below, up, np.where(self.above, down, out)))
+
+    def outer(self, inner: Floats) -> Floats:
+        """Values inside the bounds."""
+        root = np.sqrt(inner**2 + 1.0)
+        out = np.where(self.both, self.floor + (np.sin(inner) + 1.0) * self.half, inner)
+        out = np.where(self.below, self.floor - 1.0 + root, out)
+        out = np.where(self.above, self.ceiling + 1.0 - root, out)
+        return np.asarray(np.clip(out, self.low, self.high))
+
+    def slope(self, inner: Floats) -> Floats:
+        """Derivative of the values."""
+        root = np.sqrt(inner**2 + 1.0)
+        out = np.where(self.both, np.cos(inner) * self.half, 1.0)
+        return np.asarray(
+            np.where(self.below, inner / root, np.where(self.above, -inner / root, out))
+        )
