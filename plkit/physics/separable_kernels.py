@@ -80,12 +80,14 @@ _SUMS: Final = {"reassoc", "contract", "nsz"}
 _EXACT: Final = {"contract"}
 
 _LN2: Final = math.log(2.0)
+_U1, _U2, _U3, _U4, _U5, _U6, _U7 = (np.uint64(i) for i in range(1, 8))
 
 
 def _njit(fastmath: set[str]) -> Callable[[_F], _F]:
-    """Compile a helper, without what only calls from Python need."""
+    """Compile a helper that allocates nothing, without what only calls from Python need."""
     options: dict[str, Any] = {"fastmath": fastmath, "error_model": "numpy", "nogil": True}
-    options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    # Without its runtime numba counts no references, which costs as much as the arithmetic here.
+    options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
     return lambda function: nb.njit(**options)(function)  # type: ignore[no-any-return]
 
 
@@ -241,20 +243,24 @@ def _residuals(rows, p, w, a, m):
 @_njit(_EXACT)
 def _geometric(first, step, white, rows, j, m):
     """exp(first + step · i) by products, with a fresh start every 64 points."""
-    f1 = math.exp(step)
+    f1 = _exp(step)
     f2 = f1 * f1
     f3, f4 = f2 * f1, f2 * f2
     f5, f6, f7, f8 = f4 * f1, f4 * f2, f4 * f3, f4 * f4
-    for block in range(0, m, 64):
-        s = math.exp(max(first + step * block, -700.0))
-        for b in range(block, min(block + 64, m), 8):
-            v0, v1, v2, v3 = white[b], white[b + 1], white[b + 2], white[b + 3]
-            v4, v5, v6, v7 = white[b + 4], white[b + 5], white[b + 6], white[b + 7]
-            v0, v1, v2, v3 = v0 * s, v1 * (s * f1), v2 * (s * f2), v3 * (s * f3)
-            v4, v5, v6, v7 = v4 * (s * f4), v5 * (s * f5), v6 * (s * f6), v7 * (s * f7)
-            rows[j, b], rows[j, b + 1], rows[j, b + 2], rows[j, b + 3] = v0, v1, v2, v3
-            rows[j, b + 4], rows[j, b + 5], rows[j, b + 6], rows[j, b + 7] = v4, v5, v6, v7
-            s *= f8
+    s, r = 0.0, np.uint64(j)
+    for c in range(m // 8):
+        if c % 8 == 0:
+            s = _exp(first + step * (8 * c))
+        b = np.uint64(8 * c)  # unsigned: no negative index to provide for, so that this vectorises
+        b1, b2, b3, b4 = b + _U1, b + _U2, b + _U3, b + _U4
+        b5, b6, b7 = b + _U5, b + _U6, b + _U7
+        v0, v1, v2, v3 = white[b], white[b1], white[b2], white[b3]
+        v4, v5, v6, v7 = white[b4], white[b5], white[b6], white[b7]
+        v0, v1, v2, v3 = v0 * s, v1 * (s * f1), v2 * (s * f2), v3 * (s * f3)
+        v4, v5, v6, v7 = v4 * (s * f4), v5 * (s * f5), v6 * (s * f6), v7 * (s * f7)
+        rows[r, b], rows[r, b1], rows[r, b2], rows[r, b3] = v0, v1, v2, v3
+        rows[r, b4], rows[r, b5], rows[r, b6], rows[r, b7] = v4, v5, v6, v7
+        s *= f8
 
 
 @_njit(_EXACT)
@@ -267,7 +273,7 @@ def _columns(spec, pixel, axis, white, v, rows, m, w):
     for j in range(terms):
         p0 = w[VECTOR, v, qt * j]
         if family == EXPONENTIAL:
-            k0 = -math.exp(p0)
+            k0 = -_exp(p0)
             if spec[9] == 0:
                 for i in range(m):
                     rows[j, i] = white[i] * _exp(k0 * axis[0, i])
@@ -279,24 +285,24 @@ def _columns(spec, pixel, axis, white, v, rows, m, w):
             for i in range(m):
                 rows[j, i] = white[i] * _exp(-_exp(p1 * (p0 + axis[1, i])))
         elif family == GAUSSIAN:
-            g = -4.0 * _LN2 * math.exp(-2.0 * p1)
+            g = -4.0 * _LN2 * _exp(-2.0 * p1)
             for i in range(m):
                 d = axis[0, i] - p0
                 rows[j, i] = white[i] * _exp(g * d * d)
         elif family == LORENTZIAN:
-            g = 4.0 * math.exp(-2.0 * p1)
+            g = 4.0 * _exp(-2.0 * p1)
             for i in range(m):
                 d = axis[0, i] - p0
                 rows[j, i] = white[i] / (1.0 + g * d * d)
         elif family == PSEUDO_VOIGT:
-            g = 4.0 * math.exp(-2.0 * p1)
+            g = 4.0 * _exp(-2.0 * p1)
             for i in range(m):
                 d = axis[0, i] - p0
                 u = g * d * d
                 rows[2 * j, i] = white[i] * _exp(-_LN2 * u)
                 rows[2 * j + 1, i] = white[i] / (1.0 + u)
         elif family == PSEUDO_VOIGT_MIX:
-            g = 4.0 * math.exp(-2.0 * p1)
+            g = 4.0 * _exp(-2.0 * p1)
             share = _height_share(w[VECTOR, v, qt * j + 2])
             for i in range(m):
                 d = axis[0, i] - p0
@@ -304,14 +310,14 @@ def _columns(spec, pixel, axis, white, v, rows, m, w):
                 rows[j, i] = white[i] * ((1.0 - share) * _exp(-_LN2 * u) + share / (1.0 + u))
         elif family == ASYMMETRIC:
             b = _not_zero(w[VECTOR, v, qt * j + 2])
-            g = 2.0 * math.sinh(b) * math.exp(-p1)
+            g = 2.0 * math.sinh(b) * _exp(-p1)
             for i in range(m):
                 u = g * (axis[0, i] - p0)
                 inside = u > -1.0 + 1e-12
                 z = _log1p(u if inside else 0.0) / b
                 rows[j, i] = white[i] * _exp(-_LN2 * z * z) if inside else 0.0
         else:
-            s = math.exp(p1)
+            s = _exp(p1)
             f = 1.0 / (math.sqrt(2.0) * s)
             c = math.sqrt(0.5 * math.pi) * s / pixel
             for i in range(m):
@@ -355,7 +361,7 @@ def _derivatives(spec, pixel, axis, white, at, amp, rows, m, w):
         t = first + qt * j
         p0 = w[VECTOR, at, qt * j]
         if family == EXPONENTIAL:
-            k0 = -w[VECTOR, amp, j] * math.exp(p0)
+            k0 = -w[VECTOR, amp, j] * _exp(p0)
             for i in range(m):
                 rows[t, i] = k0 * axis[0, i] * rows[j, i]
             continue
@@ -368,7 +374,7 @@ def _derivatives(spec, pixel, axis, white, at, amp, rows, m, w):
                 rows[t, i] = p1 * d
                 rows[t + 1, i] = v * d
         elif family == GAUSSIAN:
-            g = 8.0 * _LN2 * math.exp(-2.0 * p1)
+            g = 8.0 * _LN2 * _exp(-2.0 * p1)
             ag = w[VECTOR, amp, j] * g
             for i in range(m):
                 d = axis[0, i] - p0
@@ -376,7 +382,7 @@ def _derivatives(spec, pixel, axis, white, at, amp, rows, m, w):
                 rows[t, i] = v
                 rows[t + 1, i] = d * v
         elif family == LORENTZIAN:
-            g = 4.0 * math.exp(-2.0 * p1)
+            g = 4.0 * _exp(-2.0 * p1)
             ag = 2.0 * g * w[VECTOR, amp, j]
             for i in range(m):
                 d = axis[0, i] - p0
@@ -384,7 +390,7 @@ def _derivatives(spec, pixel, axis, white, at, amp, rows, m, w):
                 rows[t, i] = v
                 rows[t + 1, i] = d * v
         elif family == PSEUDO_VOIGT:
-            g = 4.0 * math.exp(-2.0 * p1)
+            g = 4.0 * _exp(-2.0 * p1)
             ag, al = 2.0 * g * _LN2 * w[VECTOR, amp, 2 * j], 2.0 * g * w[VECTOR, amp, 2 * j + 1]
             for i in range(m):
                 d = axis[0, i] - p0
@@ -392,7 +398,7 @@ def _derivatives(spec, pixel, axis, white, at, amp, rows, m, w):
                 rows[t, i] = v
                 rows[t + 1, i] = d * v
         elif family == PSEUDO_VOIGT_MIX:
-            g = 4.0 * math.exp(-2.0 * p1)
+            g = 4.0 * _exp(-2.0 * p1)
             eta = w[VECTOR, at, qt * j + 2]
             share = _height_share(eta)
             step = 1e-6
@@ -409,7 +415,7 @@ def _derivatives(spec, pixel, axis, white, at, amp, rows, m, w):
                 rows[t + 2, i] = aj * white[i] * slope * (lorentz - gauss)
         elif family == ASYMMETRIC:
             b = _not_zero(w[VECTOR, at, qt * j + 2])
-            width = math.exp(-p1)
+            width = _exp(-p1)
             g, h = 2.0 * math.sinh(b), 2.0 * math.cosh(b)
             aj = -2.0 * _LN2 * w[VECTOR, amp, j]
             near = abs(b) < 1e-4
@@ -425,7 +431,7 @@ def _derivatives(spec, pixel, axis, white, at, amp, rows, m, w):
                 # Near symmetry the two terms cancel: their series is −x² + O(b).
                 rows[t + 2, i] = outer * (-2.0 * x * x if near else (h * x / (1.0 + u) - z) / b)
         else:
-            s = math.exp(p1)
+            s = _exp(p1)
             for i in range(m):
                 d = axis[0, i] - p0
                 lower, upper = (d - 0.5 * pixel) / s, (d + 0.5 * pixel) / s
@@ -598,7 +604,18 @@ def _direction(box, held, q, damping, w, index):
             pinned |= 1 << j
     for _ in range(q + 1):
         n = 0
+        if q == 2 and pinned == 0:
+            a, b = w[HESS, 0, 0] * (1.0 + damping), w[HESS, 1, 1] * (1.0 + damping)
+            c, g, h = w[HESS, 0, 1], w[VECTOR, GRAD, 0], w[VECTOR, GRAD, 1]
+            det = a * b - c * c
+            if not det > 1e-14 * a * b:
+                return -1.0
+            det = 1.0 / det
+            w[VECTOR, STEP, 0], w[VECTOR, STEP, 1] = (b * g - c * h) * det, (a * h - c * g) * det
+            n = -1
         for j in range(q):
+            if n < 0:
+                break
             w[VECTOR, STEP, j] = 0.0
             if not (pinned >> j) & 1:
                 index[ORDER, n] = j
@@ -848,7 +865,7 @@ def _report(spec, axis, held, w, index, row, values, cov):
             by = 1.0
             # rates and widths are searched as logarithms
             if (j == 0 and family <= STRETCHED) or (j == 1 and family >= GAUSSIAN):
-                by = v = math.exp(v) * (unit if family >= GAUSSIAN else 1.0)
+                by = v = _exp(v) * (unit if family >= GAUSSIAN else 1.0)
             index[TO0, c] = base + 1 + j
             values[row, base + 1 + j] = v
             w[VECTOR, BY0, c], w[VECTOR, BY1, c] = by, 0.0
@@ -1077,6 +1094,30 @@ def _project_out(ch, n, nb_):
 
 
 @_njit(_EXACT)
+def _pairs_with(ch, n, i, lowest, line):
+    """Raise ``line`` to what a pair of each column with column i, … or i + 3 explains."""
+    i1, i2, i3 = min(i + 1, n - 1), min(i + 2, n - 1), min(i + 3, n - 1)
+    s0, s1 = ch[C_LINE, L_REST, i], ch[C_LINE, L_REST, i1]
+    s2, s3 = ch[C_LINE, L_REST, i2], ch[C_LINE, L_REST, i3]
+    for j in range(n):
+        sj = ch[C_LINE, L_REST, j]
+        v0 = _pair(s0, sj, ch[C_COSINE, i, j], ch[C_SINE, i, j], lowest)
+        v1 = _pair(s1, sj, ch[C_COSINE, i1, j], ch[C_SINE, i1, j], lowest)
+        v2 = _pair(s2, sj, ch[C_COSINE, i2, j], ch[C_SINE, i2, j], lowest)
+        v3 = _pair(s3, sj, ch[C_COSINE, i3, j], ch[C_SINE, i3, j], lowest)
+        line[j] = max(max(max(v0, v1), max(v2, v3)), line[j])
+
+
+@_njit(_EXACT)
+def _pair(a, b, cosine, sine, lowest):
+    """What two columns of length one explain, 0 where an amplitude has the wrong sign."""
+    ra, rb = a - cosine * b, b - cosine * a
+    value = (ra * a + rb * b) * sine
+    value = value if ra >= lowest else 0.0
+    return value if rb >= lowest else 0.0
+
+
+@_njit(_EXACT)
 def _quick_scan(spec, ch, n, line):
     """Best pair of grid columns with a free background, and L_SINGLE of single ones."""
     _project_out(ch, n, spec[7])
@@ -1089,15 +1130,8 @@ def _quick_scan(spec, ch, n, line):
     if spec[1] < 2:
         return 0, 0
     lowest = 0.0 if signed else -np.inf
-    for i in range(n):
-        si = ch[C_LINE, L_REST, i]
-        for j in range(n):
-            sj, c = ch[C_LINE, L_REST, j], ch[C_COSINE, i, j]
-            ra, rb = si - c * sj, sj - c * si
-            value = (ra * si + rb * sj) * ch[C_SINE, i, j]
-            value = value if ra >= lowest else 0.0
-            value = value if rb >= lowest else 0.0
-            line[j] = value if value > line[j] else line[j]
+    for i in range(0, n, 4):
+        _pairs_with(ch, n, i, lowest, line)
     best, bi, bj = 0.0, -1, -1
     for j in range(n):
         if line[j] > best:
@@ -1353,13 +1387,19 @@ def _doubtful(spec, box, held, converged, w, index):
         if not w[HESS, j, j] > 0.0:  # of a term of amplitude zero
             index[ALIVE, j] = 0
             doubt = True
-    if not _invert(w, np.int64(HESS), q, index):
+    if q == 2 and index[ALIVE, 0] + index[ALIVE, 1] == 2:
+        a, b, c = w[HESS, 0, 0], w[HESS, 1, 1], w[HESS, 0, 1]
+        det = a * b - c * c
+        if not det > 1e-13 * a * b:
+            return True
+        w[INVERSE, 0, 0], w[INVERSE, 1, 1] = b / det, a / det
+    elif not _invert(w, np.int64(HESS), q, index):
         return True
     for j in range(q):
         if index[ALIVE, j] == 1:
             largest = 0.09
             if family >= GAUSSIAN and j % qt == 0:
-                largest *= math.exp(2.0 * w[VECTOR, THETA, j + 1])
+                largest *= _exp(2.0 * w[VECTOR, THETA, j + 1])
             if not w[INVERSE, j, j] <= largest:
                 doubt = True
     return doubt
@@ -1400,7 +1440,8 @@ def _own_chart(spec, grid, count, sw, rows, m, ch):
 def _first_decay(part, held, sw, y, rows, m, grid, grid_theta, shared, shared_ch, own_ch, line, w):
     """One start for the first one or two exponentials.
 
-    The chart has the weights that rows share; gaps need one of their own, then it returns True.
+    The chart has the weights that rows share; gaps need one of their own. Returns the number of
+    the start in the chart, and whether the chart is the row's own.
     """
     count, nb_, k = grid_theta.shape[0], part[7], part[1]
     size = count + nb_
@@ -1428,29 +1469,32 @@ def _first_decay(part, held, sw, y, rows, m, grid, grid_theta, shared, shared_ch
             line[i] = shared_ch[C_LINE, L_SINGLE, i]
     if k == 2:
         w[START, 0, 0], w[START, 0, 1] = grid_theta[bi, 0], grid_theta[bj, 0]
-        return gaps
+        return count * bi + bj, gaps
     for i in range(count):
         if line[i] > most:
             most, bi = line[i], i
     for j in range(part[4]):
         w[START, 0, j] = w[VECTOR, THETA, j] if held[j] else grid_theta[bi, j]
-    return gaps
+    return bi, gaps
 
 
 @_njit(_EXACT)
-def _more_decay(part, held, grid_theta, ch, picks, w):
+def _more_decay(part, held, grid_theta, ch, picks, first, w):
     """Starts from the other basins of the row's own chart."""
     count, qt = grid_theta.shape[0], part[4]
     if part[1] == 2:
         found = _peaks_of_chart(ch, count, picks, np.int64(5))
+        kept = 0
         for c in range(found):
-            w[START, c, 0] = grid_theta[int(picks[c, 1]), 0]
-            w[START, c, 1] = grid_theta[int(picks[c, 2]), 0]
-        return found
+            i, j = int(picks[c, 1]), int(picks[c, 2])
+            if count * i + j != first:
+                w[START, kept, 0], w[START, kept, 1] = grid_theta[i, 0], grid_theta[j, 0]
+                kept += 1
+        return kept
     found = 0
     for i in range(count):
         v = ch[C_LINE, L_SINGLE, i]
-        better = v > 0.0
+        better = v > 0.0 and i != first
         if part[0] == EXPONENTIAL:
             better = better and (i == 0 or v > ch[C_LINE, L_SINGLE, i - 1])
             better = better and (i == count - 1 or v >= ch[C_LINE, L_SINGLE, i + 1])
@@ -1503,7 +1547,7 @@ def _one_more_peak(
         elif splits > 0:
             s = qt * (n_held + (c - found) // 2)
             centre, width = w[VECTOR, BASE, s], w[VECTOR, BASE, s + 1]
-            apart = (0.35 if (c - found) % 2 == 0 else 0.8) * math.exp(width) / unit
+            apart = (0.35 if (c - found) % 2 == 0 else 0.8) * _exp(width) / unit
             w[START, c, s], w[START, c, qt * k] = centre - apart, centre + apart
             w[START, c, s + 1] = w[START, c, qt * k + 1] = width - 0.3
         if qt == 3:
@@ -1545,7 +1589,7 @@ def _fit_row(
     best, converged, at_hand, own_is_ready = np.inf, False, False, False
     before, evaluations = 0.0, 0
     k, count, steps, keep = terms, 1, MAX_STEPS, True
-    stage, residual = _GROW, 0
+    stage, residual, tried = _GROW, 0, -1
     for j in range(spec[5]):
         w[START, 0, j] = w[VECTOR, THETA, j]
     fresh = first and n_held < terms
@@ -1561,7 +1605,7 @@ def _fit_row(
     _lay_out(part, axis, sw, y, white, rows, m, w)
     if fresh and n_held == 0:
         if decay:
-            own_is_ready = _first_decay(
+            tried, own_is_ready = _first_decay(
                 part, held, sw, y, rows, m, grid, grid_theta, shared, shared_ch, own_ch, line, w
             )
         else:
@@ -1598,7 +1642,7 @@ def _fit_row(
             _companions(part, grid_theta.shape[0], rows, m, w, index, own_ch)
             part = _stage(spec, k)
             _lay_out(part, axis, sw, y, white, rows, m, w)
-            count = _more_decay(part, held, grid_theta, own_ch, picks, w)
+            count = _more_decay(part, held, grid_theta, own_ch, picks, tried, w)
             found = _peaks_of_line(
                 own_ch, np.int64(L_MORE), grid_theta.shape[0], picks, np.int64(3)
             )
@@ -1644,7 +1688,7 @@ def _fit_row(
                 _lay_out(part, axis, sw, y, white, rows, m, w)
                 count, stage, steps, keep = 1, _BESIDE, 0, False
             else:
-                count = _more_decay(part, held, grid_theta, own_ch, picks, w)
+                count = _more_decay(part, held, grid_theta, own_ch, picks, tried, w)
                 stage = _MORE
             continue
         if k == terms and at_hand:
