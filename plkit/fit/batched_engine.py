@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from plkit.fit.describe import describe
 from plkit.fit.evaluate import Evaluator
 from plkit.fit.job import Job, Packed, Raw, empty_raw
 from plkit.fit.lmfit_engine import has_guess
 from plkit.fit.marquardt import (
     CONVERGED,
     NO_START,
+    NOT_CONVERGED,
     Minimum,
     minimise,
     unit_inverse,
 )
 from plkit.fit.objective import LeastSquares, Objective, Poisson, Robust
 from plkit.fit.plan import Plan, plan_parameters
-from plkit.fit.describe import describe
 from plkit.fit.traces import rows_of
 from plkit.fit.trust import search
 
@@ -44,6 +45,7 @@ _POLISH: Final = 12
 _NEARLY_SINGULAR: Final = 1e-9
 # An end where parameters do the same, or stand at a bound, may be that of a wrong way.
 _DOUBTFUL: Final = 1e-7
+_BETTER: Final = 1e-9
 # A thread gets at least so many numbers (rows times points) to work on.
 _NUMBERS_PER_THREAD: Final = 200_000
 
@@ -279,8 +281,13 @@ def _persistent(
     lost = best.code != CONVERGED
     for rows, rounds in ((np.flatnonzero(lost), _ROUNDS), (np.flatnonzero(~lost & doubtful), _FEW)):
         if rows.size:
-            found = search(careful, RowsOf(objective, rows), table[rows], rounds)
-            _put(best, rows, _better(_take(best, rows), found))
+            part = RowsOf(objective, rows)
+            found = search(careful, part, table[rows], rounds)
+            found = _better(_take(best, rows), found)
+            # along MINUIT's variables a bound is never quite reached
+            closer = minimise(careful, part, found.table, n_points[rows])
+            closer.code[closer.cost > found.cost * (1 + _BETTER)] = NOT_CONVERGED
+            _put(best, rows, _nearer(found, closer))
     least = unit_inverse(best.normal)[1]
     near = np.flatnonzero((best.code == CONVERGED) & (least < _NEARLY_SINGULAR))
     if near.size:
@@ -294,6 +301,18 @@ def _persistent(
         found.nfev[:] += part.nfev
         _put(best, near[lower], _take(found, np.flatnonzero(lower)))
     return best
+
+
+def _nearer(found: Minimum, closer: Minimum) -> Minimum:
+    """The end of a last short search where it came to one."""
+    take = closer.code == CONVERGED
+    return Minimum(
+        np.where(take[:, None], closer.table, found.table),
+        np.where(take[:, None, None], closer.normal, found.normal),
+        np.where(take, closer.cost, found.cost),
+        found.nfev + closer.nfev,
+        np.where(take, closer.code, found.code).astype(np.int8),
+    )
 
 
 def _take(best: Minimum, rows: NDArray[np.intp]) -> Minimum:
@@ -314,9 +333,11 @@ class RowsOf:
         self.good = None if whole.good is None else whole.good[rows]
 
     def root_weight(self, model: Floats, rows: NDArray[np.intp]) -> Floats | None:
+        """See Objective."""
         return self._whole.root_weight(model, self._rows[rows])
 
     def cost(self, model: Floats, rows: NDArray[np.intp]) -> Floats:
+        """See Objective."""
         return self._whole.cost(model, self._rows[rows])
 
 
@@ -324,7 +345,8 @@ def _better(old: Minimum, new: Minimum) -> Minimum:
     """Row by row the lower end; a search that came to its end goes before one that did not."""
     worse = (old.code != CONVERGED) & (new.code == CONVERGED)
     same = (old.code != CONVERGED) == (new.code != CONVERGED)
-    take = worse | (same & (new.cost < old.cost))
+    # rounding is no reason to prefer one of two equal ends
+    take = worse | (same & (old.cost - new.cost > _BETTER * old.cost))
     return Minimum(
         np.where(take[:, None], new.table, old.table),
         np.where(take[:, None, None], new.normal, old.normal),
@@ -436,9 +458,8 @@ def _of_objective(
         scale = np.sqrt(np.abs(np.diagonal(inverse[rows], axis1=1, axis2=2)))
         value = np.abs(best.table[rows][:, evaluator.plan.free])
         scale = np.where(np.isfinite(scale) & (scale > 0), scale, np.where(value > 0, value, 1.0))
-        slopes = evaluator.slopes(best.table[rows], cache, scale, central=True)
-        if good is not None:
-            slopes = np.where(good[rows][:, None, :], slopes, 0.0)
+        part = None if good is None else good[rows]
+        slopes = evaluator.slopes_where(best.table[rows], cache, scale, True, part)
         bread, meat = objective.sandwich(model, rows)
         n = (bread != 0.0).sum(axis=1) if good is None else good[rows].sum(axis=1)
         outside, _ = unit_inverse((slopes * bread[:, None, :]) @ slopes.swapaxes(1, 2))

@@ -146,20 +146,28 @@ class _Leaf:
                 slopes.append((ends[0] - here) / sizes[:, column, None])
         if not linear:
             return
-        none, twice = table.copy(), table.copy()
-        none[:, linear] = 0.0
+        twice = table.copy()
         twice[:, linear] += sizes[:, linear]
         both = here + sum(d * sizes[:, c, None] for c, d in zip(linear, slopes, strict=True))
         if not np.all(np.abs(self.values(twice, points) - both) <= _LINEAR * np.abs(both).max()):
             return  # as in a product of two amplitudes
-        other = [c for c in self.columns if c not in linear]
+        # from zero and one, so that a constant derivative is exact and does not depend on where
+        # the trial was made
+        zero = table.copy()
+        zero[:, linear] = 0.0
+        nothing = self.values(zero, points)
+        if np.any(nothing != 0.0):
+            return
         moving = []
-        for column, slope in zip(linear, slopes, strict=True):
-            if other and np.all(np.abs(slope - slope[0]) <= _LINEAR * np.abs(slope).max()):
-                self.constant_slopes[column] = np.ascontiguousarray(slope[0])
+        for column in linear:
+            one = zero.copy()
+            one[:, column] = 1.0
+            slope = self.values(one, points)
+            if len(linear) < len(self.columns) and np.all(slope == slope[0]):
+                self.constant_slopes[column] = np.array(slope[0])
             else:
                 moving.append(column)
-        if len(moving) == 1 and np.all(np.abs(self.values(none, points)) <= _LINEAR * size):
+        if len(moving) == 1:
             self.rest = moving[0]
 
     def known_slope(self, column: int, table: Floats, here: Floats) -> Floats | None:
@@ -190,7 +198,7 @@ class _Pair:
 
     def __init__(self, left: _Part, right: _Part, op: Callable[[Any, Any], Any]) -> None:
         self.left, self.right, self.op = left, right, op
-        self.columns = left.columns | right.columns
+        self.columns: frozenset[int] = left.columns | right.columns
 
 
 _Part = _Leaf | _Pair
@@ -335,6 +343,40 @@ class Evaluator:
             found = self._slope(self.root, table, cache, ends, ways, j, exact)
             if found is not None:
                 out[:, j] = found
+        return out
+
+    def slopes_where(
+        self,
+        table: Floats,
+        cache: Cache,
+        scale: Floats,
+        central: bool,
+        good: NDArray[np.bool_] | None,
+    ) -> Floats:
+        """Derivatives, zero in gaps; where a step led out of the model, by smaller ones.
+
+        Parameters
+        ----------
+        table, cache, scale, central
+            As for :meth:`slopes`.
+        good : numpy.ndarray of bool or None
+            Shape (rows, points): False in gaps.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (rows, free, points).
+        """
+        out = self.slopes(table, cache, scale, central)
+        if good is not None:
+            out = np.where(good[:, None, :], out, 0.0)
+        bad = np.flatnonzero(~np.isfinite(out.sum(axis=2)).all(axis=1))
+        if bad.size:
+            value = np.abs(table[bad][:, self.plan.free])
+            small = np.minimum(scale[bad], np.where(value > 0.0, value, 1.0))
+            part = {k: v[bad] for k, v in cache.items()}
+            again = self.slopes(table[bad], part, small, central)
+            out[bad] = again if good is None else np.where(good[bad][:, None, :], again, 0.0)
         return out
 
     def _known(self, column: int, table: Floats, cache: Cache) -> Floats | None:

@@ -154,7 +154,7 @@ def _at_bound(plan: Plan, values: Floats) -> Bools:
 def _correlation(covariance: Floats) -> tuple[Floats, Bools]:
     """Correlations, and True where every parameter has a finite σ above zero."""
     sigma = np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 0.0))
-    fine = np.isfinite(covariance).all(axis=(1, 2)) & (sigma > 0).all(axis=1)
+    fine = np.asarray(np.isfinite(covariance).all(axis=(1, 2)) & (sigma > 0).all(axis=1))
     safe = np.where(fine[:, None], sigma, 1.0)
     matrix = np.where(fine[:, None, None], covariance, np.eye(sigma.shape[1]))
     return matrix / (safe[:, :, None] * safe[:, None, :]), fine

@@ -190,9 +190,9 @@ def _linearise(
             continue
         at = rows[mine]
         own = cache if mine.all() else {k: v[mine] for k, v in cache.items()}
-        slopes = evaluator.slopes(table[mine], own, _scale(evaluator, state, at), central)
-        if objective.good is not None:
-            slopes = np.where(objective.good[at][:, None, :], slopes, 0.0)
+        good = None if objective.good is None else objective.good[at]
+        scale = _scale(evaluator, state, at)
+        slopes = evaluator.slopes_where(table[mine], own, scale, central, good)
         values = model[mine]
         root = objective.root_weight(values, at)
         residual = objective.y[at] - values
@@ -274,7 +274,7 @@ def _round(
             trial, model = trial[further], model[further]
         finite = _linearise(evaluator, objective, state, active[further], trial, model, cache)
         going[np.flatnonzero(further)[~finite]] = False
-    return active[going]
+    return np.asarray(active[going])
 
 
 def _damp(state: _State, rows: Rows, better: Bools, ratio: Floats) -> None:
@@ -406,7 +406,7 @@ def unit_inverse(normal: Floats) -> tuple[Floats, Floats]:
     """
     size = normal.shape[-1]
     diagonal = np.diagonal(normal, axis1=1, axis2=2)
-    finite = np.isfinite(normal).all(axis=(1, 2))
+    finite = np.asarray(np.isfinite(normal).all(axis=(1, 2)))
     live = (diagonal > 0.0) & finite[:, None]
     scale = np.sqrt(np.where(live, diagonal, 1.0))
     both = live[:, :, None] & live[:, None, :]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -247,14 +247,14 @@ class Plan:
         return out
 
 
-def plan_parameters(params: Parameters, given: Mapping[str, Any], action: str) -> Plan:
+def plan_parameters(params: Parameters, given: Iterable[str], action: str) -> Plan:
     """Read lmfit's Parameters.
 
     Parameters
     ----------
     params : lmfit.Parameters
         With starting values.
-    given : Mapping
+    given : iterable of str
         Names of the parameters that are fixed row by row.
     action : str
         The words after "Cannot" in errors.
@@ -269,7 +269,7 @@ def plan_parameters(params: Parameters, given: Mapping[str, Any], action: str) -
     DataError
         If a parameter that is to be fixed does not exist, or is tied.
     """
-    names = tuple(params)
+    names, given = tuple(params), tuple(given)
     for name in given:
         if name not in params:
             raise DataError(

@@ -103,11 +103,10 @@ def profile_interval(
     """
     if not 0.0 < level < 1.0:
         raise DataError(_ACTION, f"'level' is {level:g}, not between 0 and 1")
-    dims = getattr(data, "dims", ())
     array = (
         data[names.INTENSITY] if isinstance(data, xr.Dataset) and names.INTENSITY in data else data
     )
-    dims = getattr(array, "dims", ())
+    dims: tuple[Any, ...] = tuple(getattr(array, "dims", ()))
     if len(dims) != 1:
         raise DataError(
             _ACTION,
@@ -259,8 +258,8 @@ def _search(
     left = best + (span[0] - best) * 1.5 * np.linspace(1.0, 0.0, half + 1)[:-1]
     right = best + (span[1] - best) * 1.5 * np.linspace(0.0, 1.0, half + 1)[1:]
     points = np.unique(np.clip(np.concatenate([left, [best], right]), low, high))
-    rise = cost(points)[0] - least
-    return (ends[0], ends[1]), (points, np.where(np.isfinite(rise), rise, np.nan)), None
+    curve = cost(points)[0] - least
+    return (ends[0], ends[1]), (points, np.where(np.isfinite(curve), curve, np.nan)), None
 
 
 def _root(cost: Cost, inside: float, outside: float, least: float, threshold: float) -> float:

@@ -59,7 +59,7 @@ def _by_rows(
 
     points = ready.x.size
     signal = ready.data.values.reshape(-1, points)
-    others = []
+    others: list[NDArray[Any]] = []
     if ready.sigma is not None:
         sigma = ready.sigma.broadcast_like(ready.data).transpose(*ready.data.dims).values
         others.append(sigma.reshape(-1, points))
@@ -82,20 +82,19 @@ def _by_chunks(
     job: Job, ready: Prepared, given: list[xr.DataArray], packed: Packed, progress: bool
 ) -> Floats:
     dim, n = ready.dim, ready.x.size
-    data = ready.data.chunk({dim: -1})
-    arrays, core = [data], [[dim]]
+    # bare variables: coordinates that only one of them has must not keep them apart
+    arrays = [ready.data.variable]
     if ready.sigma is not None:
-        sigma = ready.sigma
+        sigma = ready.sigma.variable
         if dim not in sigma.dims:
-            sigma = sigma.expand_dims({dim: n}, axis=-1)
-        if sigma.chunks is not None:
-            sigma = sigma.chunk({dim: -1})
-        # a coordinate that only one of them has must not keep them apart
-        arrays, core = [*arrays, sigma], [*core, [dim]]
-    arrays, core = [*arrays, *given], [*core, *([] for _ in given)]
+            sigma = sigma.set_dims({dim: n, **sigma.sizes}).transpose(..., dim)
+        arrays.append(sigma)
+    core = [[dim] for _ in arrays] + [[] for _ in given]
+    arrays = [a.chunk({dim: -1}) if a.chunks is not None else a for a in arrays]
     found = xr.apply_ufunc(
         fit_block,
-        *(a.reset_coords(drop=True).variable for a in arrays),
+        *arrays,
+        *(g.variable for g in given),
         kwargs={"job": job},
         input_core_dims=core,
         output_core_dims=[[_PACKED]],
@@ -116,7 +115,7 @@ def _bar(progress: bool) -> AbstractContextManager[Any]:
     from dask.callbacks import Callback
     from tqdm import tqdm
 
-    class Bar(Callback):  # type: ignore[misc]
+    class Bar(Callback):
         def _start_state(self, dsk: Any, state: Any) -> None:  # noqa: ARG002
             self.bar = tqdm(total=len(state["ready"]) + len(state["waiting"]), desc="fit")
 
@@ -126,5 +125,5 @@ def _bar(progress: bool) -> AbstractContextManager[Any]:
         def _finish(self, *_: Any) -> None:
             self.bar.close()
 
-    out: AbstractContextManager[Any] = Bar()
+    out: AbstractContextManager[Any] = Bar()  # type: ignore[no-untyped-call]
     return out

@@ -108,10 +108,10 @@ def _assemble(ready: Prepared, models: Sequence[Model], fits: list[Fitted]) -> x
     chisqr, n_free = np.full(rows, np.nan), np.zeros(rows)
     status = np.full(rows, FAILED, np.int8)
     for i, fit in enumerate(fits):
-        at = [every.index(n) for n in fit.arrays.names]
+        at = np.array([every.index(n) for n in fit.arrays.names], dtype=np.intp)
         mine = np.flatnonzero(best == i)
-        values[np.ix_(mine, at)] = fit.arrays.values[mine]
-        covariance[np.ix_(mine, at, at)] = fit.arrays.covariance[mine]
+        values[mine[:, None], at] = fit.arrays.values[mine]
+        covariance[mine[:, None, None], at[:, None], at] = fit.arrays.covariance[mine]
         chisqr[mine] = fit.arrays.chisqr[mine]
         n_free[mine] = np.broadcast_to(fit.arrays.n_free, (rows,))[mine]
         status[mine] = fit.arrays.status[mine]

@@ -91,11 +91,21 @@ def kernel_for(job: Job) -> Kernel | None:
     own = tuple(f"{job.model.prefix}{n}" for n in plain.parameter_names)
     if set(own) != set(job.template) or np.unique(job.x).size < 2:
         return None
-    if job.gain is not None and job.floor is not None:
-        if not falls or np.ptp(job.gain) > 0 or np.ptp(job.floor) > 0 or job.gain[0] <= 0:
-            return None
+    counted = job.gain is not None and job.floor is not None
+    if counted and not (falls and _uniform(job)):
+        return None
     model = _bounded(plain, own, job)
     return None if model is None else Kernel(model, own, falls)
+
+
+def _uniform(job: Job) -> bool:
+    """One gain and one floor for all points."""
+    gain, floor = job.gain, job.floor
+    return (
+        gain is not None
+        and floor is not None
+        and bool(np.ptp(gain) == 0 and np.ptp(floor) == 0 and gain[0] > 0)
+    )
 
 
 def _bounded(plain: SeparableModel, own: tuple[str, ...], job: Job) -> SeparableModel | None:
@@ -179,9 +189,9 @@ def fit_with_kernels(
     found = separable.fit_separable(
         y if kernel.falls else 1.0 - y, job.x, model, sigma=sigma, poisson=poisson, threads=threads
     )
-    at = [plan.names.index(n) for n in kernel.names]
+    at = np.array([plan.names.index(n) for n in kernel.names], dtype=np.intp)
     raw.values[:, at] = found["params"]
-    raw.covariance[np.ix_(np.arange(len(y)), at, at)] = found["covariance"]
+    raw.covariance[:, at[:, None], at] = found["covariance"]
     raw.chisqr[:] = raw.cost[:] = found["chisqr"]
     raw.nfev[:] = found["nfev"]
     verdict = found["status"] if "status" in found else found["code"]

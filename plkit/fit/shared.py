@@ -125,10 +125,7 @@ def _groups(rates: str | xr.DataArray, ready: Prepared) -> Ints:
         return np.zeros(outer.size, dtype=np.intp)
     labels = aligned(rates, outer, "rates", _ACTION)
     flat = labels.broadcast_like(outer).transpose(*outer.dims).values.ravel()
-    if flat.dtype.kind == "f":
-        known = np.isfinite(flat)
-    else:
-        known = np.ones(flat.size, dtype=bool)
+    known = np.isfinite(flat) if flat.dtype.kind == "f" else np.ones(flat.size, dtype=bool)
     out = np.full(flat.size, -1, dtype=np.intp)
     out[known] = np.unique(flat[known], return_inverse=True)[1].ravel()
     return out
@@ -338,9 +335,8 @@ def _linearise(problem: _Problem, rows: Ints | None = None) -> None:
                 np.isfinite(scale) & (scale > 1e-8 * value), np.minimum(scale, value + 1e-300),
                 np.where(value > 0, value, 1.0),
             )  # fmt: skip
-            slopes = evaluator.slopes(table, cache, scale, central=True)
-            if objective.good is not None:
-                slopes = np.where(objective.good[part][:, None, :], slopes, 0.0)
+            good = None if objective.good is None else objective.good[part]
+            slopes = evaluator.slopes_where(table, cache, scale, True, good)
             residual = objective.y[part] - model
             root = objective.root_weight(model, part)
             if root is not None:
@@ -390,16 +386,15 @@ def _results(problem: _Problem, shared: list[int], free: Any, rows: Ints) -> tup
     groups = int(problem.group.max()) + 1
     normal, _ = _reduce(problem, shared, local, groups)
     outside = unit_inverse(normal)[0][problem.group]
-    _, mixed, inverse, product = _parts(problem, shared, local)
+    _, _, inverse, product = _parts(problem, shared, local)
     k = plan.n_free
     covariance = np.zeros((rows.size, k, k))
-    covariance[np.ix_(np.arange(rows.size), shared, shared)] = outside
     cross = -outside @ product
-    covariance[np.ix_(np.arange(rows.size), shared, local)] = cross
-    covariance[np.ix_(np.arange(rows.size), local, shared)] = cross.swapaxes(1, 2)
-    covariance[np.ix_(np.arange(rows.size), local, local)] = (
-        inverse + product.swapaxes(1, 2) @ outside @ product
-    )
+    s, o = np.array(shared, dtype=np.intp), np.array(local, dtype=np.intp)
+    covariance[:, s[:, None], s] = outside
+    covariance[:, s[:, None], o] = cross
+    covariance[:, o[:, None], s] = cross.swapaxes(1, 2)
+    covariance[:, o[:, None], o] = inverse + product.swapaxes(1, 2) @ outside @ product
     slopes = plan.ties.slopes(problem.table, plan.free)
     total, size = free.labels.n_points.size, len(plan.names)
     nothing = np.full(total, np.nan)

@@ -218,7 +218,7 @@ def prepare(
         raise DataError(action, f"the data has dtype {data.dtype}, not a real number")
     x = _axis(data, dim, action)
     moved = data.transpose(..., dim)
-    sigma = None if stderr is None else _sigma(data, moved, stderr, dim, action)
+    sigma = None if stderr is None else _sigma(data, moved, stderr, action)
     order = np.argsort(x, kind="stable")
     if not np.array_equal(order, np.arange(x.size)):
         x, moved = x[order], moved.isel({dim: order})
@@ -319,7 +319,6 @@ def _sigma(
     data: xr.DataArray,
     moved: xr.DataArray,
     stderr: xr.DataArray | ArrayLike,
-    dim: str,
     action: str,
 ) -> xr.DataArray:
     """σ with those dims of the data that it has, in their order."""

@@ -57,7 +57,7 @@ def search(
     Parameters
     ----------
     evaluator : Evaluator
-        The model; its shortcuts are not used.
+        The model, without shortcuts.
     objective : Objective
         The data, and what is made small.
     table : numpy.ndarray
@@ -98,13 +98,9 @@ def _linearise(
     scale: Floats,
     inner: Floats,
 ) -> _Point:
-    careful = evaluator.shortcuts
-    evaluator.shortcuts = False
-    slopes = evaluator.slopes(table, cache, scale, central=True)
-    evaluator.shortcuts = careful
+    good = None if objective.good is None else objective.good[rows]
+    slopes = evaluator.slopes_where(table, cache, scale, True, good)
     residual = objective.y[rows] - model
-    if objective.good is not None:
-        slopes = np.where(objective.good[rows][:, None, :], slopes, 0.0)
     root = objective.root_weight(model, rows)
     values = model
     if root is not None:
@@ -135,7 +131,7 @@ def _search(
     good = np.isfinite(cost)
     out.code[rows[~good]] = NO_START
     cache = {key: v[good] for key, v in cache.items()}
-    rows, table, model, cost, inner = (a[good] for a in (rows, table, model, cost, inner))
+    rows, table, model, cost, inner = rows[good], table[good], model[good], cost[good], inner[good]
     before = cost.copy()
     metric = np.zeros((rows.size, k))
     value = np.abs(table[:, plan.free])
@@ -143,9 +139,7 @@ def _search(
     region = np.full(rows.size, np.nan)
     damping = np.zeros(rows.size)
     while rows.size:
-        point = _linearise(
-            evaluator, objective, table, model, cache, cost, rows, step_scale, inner
-        )
+        point = _linearise(evaluator, objective, table, model, cache, cost, rows, step_scale, inner)
         out.nfev[rows] += 1 if evaluator.exact else 1 + 2 * k
         outer_norms = np.sqrt(np.vecdot(point.slopes, point.slopes))
         out.normal[rows] = point.slopes @ point.slopes.swapaxes(1, 2)
@@ -160,10 +154,10 @@ def _search(
             first = np.maximum(_FIRST_REGION * np.sqrt(point.squares), 1e-300)
         region = np.where(fresh, first, region)
         lost = ~np.isfinite(point.slopes).all(axis=(1, 2))
-        ended = lost.copy()
+        ended = np.array(lost)
         # inner steps: shrink until χ² falls
         system = _decompose(point, measure)
-        pending = ~ended
+        pending = np.array(~ended)
         moved = np.zeros(rows.size, dtype=bool)
         new_table, new_model, new_cost = table.copy(), model.copy(), cost.copy()
         new_inner = inner.copy()
@@ -179,16 +173,17 @@ def _search(
             trial[:, plan.free] = limits.outer(trial_inner)
             plan.ties.fill(trial)
             found = _masked(objective, evaluator.values(trial, {}), rows[at])
-            fall = point.cost[at] - objective.cost(found, rows[at])
+            reached = objective.cost(found, rows[at])
+            fall = point.cost[at] - reached
             out.nfev[rows[at]] += 1
-            linear = np.einsum("nj,njm->nm", step, point.slopes[at])
+            linear = (step[:, None, :] @ point.slopes[at])[:, 0]
             expected = np.vecdot(linear, 2.0 * point.residual[at] - linear)
             noise = 8.0 * _EPS * np.sqrt(point.squares[at] * point.cost[at])
             noise += 8.0 * _EPS * point.cost[at]
             ratio = np.where(expected > 0, fall / expected, 0.0)
             ratio = np.where(np.isfinite(fall), ratio, -1.0)
-            tiny = expected <= noise + 1e-26 * point.squares[at]
-            better = (ratio >= 1e-4) | (tiny & (fall >= -noise))
+            tiny = np.asarray(expected <= noise + 1e-26 * point.squares[at])
+            better = np.asarray(ratio >= 1e-4) | (tiny & (fall >= -noise))
             easy = (ratio >= 0.75) | (damping[at] == 0.0)
             shrink = (ratio < 0.25) & ~tiny
             steep = np.where(ratio >= 0, 0.5, 0.1)
@@ -205,13 +200,14 @@ def _search(
             new_table[accepted] = trial[better]
             new_model[accepted] = found[better]
             new_inner[accepted] = trial_inner[better]
-            new_cost[accepted] = point.cost[accepted] - fall[better]
+            new_cost[accepted] = reached[better]
             moved[accepted] = True
-            done = (expected <= _ENOUGH * point.cost[at] + 1e-26 * point.squares[at]) | tiny
+            done = np.asarray(expected <= _ENOUGH * point.cost[at]) | tiny
             done &= (damping[at] == 0.0) | (small <= 1e-9 * whole) | tiny
             done |= better & (small <= 1e-12 * whole)
             ended[at] |= done | still
-            out.code[rows[at[done | (still & (expected <= 1e-8 * point.cost[at]))]]] = CONVERGED
+            # a region as small as rounding: no step can lower χ² further, as MINPACK has it
+            out.code[rows[at[done | still]]] = CONVERGED
             pending[at[better | ended[at]]] = False
         ended |= pending  # no step lowers χ²
         out.table[rows], out.cost[rows] = new_table, new_cost
@@ -256,8 +252,8 @@ def _decompose(point: _Point, measure: Floats) -> _System:
     scaled = np.where(np.isfinite(scaled), scaled, 0.0)
     # of Jᵀ (free, points): J = U s Vᵀ, here v s u
     v, s, u = np.linalg.svd(scaled, full_matrices=False)
-    target = np.einsum("nkm,nm->nk", u, np.where(np.isfinite(point.residual), point.residual, 0.0))
-    return _System(v, s, target)
+    residual = np.where(np.isfinite(point.residual), point.residual, 0.0)
+    return _System(v, s, (u @ residual[:, :, None])[:, :, 0])
 
 
 def _step(
@@ -279,17 +275,19 @@ def _step(
         for _ in range(_ROOTS):
             shrunk = sv * tv / (sv**2 + lam[:, None])
             now = np.linalg.norm(shrunk, axis=1)
-            if np.all(np.abs(now - rv) <= 0.1 * rv):
+            there = np.abs(now - rv) <= 0.1 * rv
+            if there.all():
                 break
             slope = -np.sum(shrunk**2 / (sv**2 + lam[:, None]), axis=1) / now
             lower = np.where(now > rv, np.maximum(lower, lam), lower)
             upper = np.where(now < rv, np.minimum(upper, lam), upper)
             newton = lam - (now - rv) / rv * now / slope
             fine = np.isfinite(newton) & (newton > lower) & (newton < upper)
-            lam = np.where(fine, newton, np.maximum(np.sqrt(lower * upper), 1e-3 * upper))
+            other = np.where(fine, newton, np.maximum(np.sqrt(lower * upper), 1e-3 * upper))
+            lam = np.where(there, lam, other)
         damping[outside] = lam
         straight[outside] = sv * tv / (sv**2 + lam[:, None])
-    return np.einsum("njk,nk->nj", v, straight) / measure, damping
+    return (v @ straight[:, :, None])[:, :, 0] / measure, damping
 
 
 class _Limits:
