@@ -141,7 +141,7 @@ class Poisson:
 
 
 _OK, _AT_BOUND, _NOT_IDENTIFIABLE, _NO_SIGNAL, _FAILED = range(5)
-_LANES: Final = 8
+_LANES: Final = 16
 _N_RATES: Final = 24
 _EXPONENTS: Final = (1.0, 0.7, 0.5, 0.35)
 _FWHM_PER_SIGMA: Final = 2.0 * math.sqrt(2.0 * math.log(2.0))
@@ -296,8 +296,11 @@ def _problem(model: SeparableModel, x: Floats, rows: int) -> _Problem:
     columns, q = per * n, qt * n
     bits = (1 << columns) - 1 if model.amplitude_sign else 0
     bits |= model.background_sign << columns
-    spec = (family, n, columns, columns + backgrounds, qt, q, bits, backgrounds, model.amplitude_sign or 1)
+    shape = (family, n, columns, columns + backgrounds, qt, q, bits, backgrounds, model.amplitude_sign or 1)
     points = x.size
+    step = (x[-1] - x[0]) / max(points - 1, 1)
+    uniform = int(np.all(np.abs(x - (x[0] + step * np.arange(points))) <= 1e-13 * np.ptp(x)))
+    spec = (*shape, uniform)
     padded = max(_LANES, -(-points // _LANES) * _LANES)
     axis = np.zeros((4, padded))
     axis[0] = x[-1] if points else 0.0
@@ -306,7 +309,7 @@ def _problem(model: SeparableModel, x: Floats, rows: int) -> _Problem:
         axis[1] = np.where(axis[0] > 0, np.log(np.where(axis[0] > 0, axis[0], 1.0)), -1e3)
     middle, half = 0.5 * (x[0] + x[-1]), 0.5 * (x[-1] - x[0]) or 1.0
     axis[2] = (axis[0] - middle) / half
-    axis[3, :3] = middle, half, 1.0
+    axis[3, :5] = middle, half, 1.0, x[0], step
     if model.family == "fick" and family == k.GAUSSIAN:
         axis[3, 2] = 1.0 / _FWHM_PER_SIGMA
     box = np.zeros((3, q))

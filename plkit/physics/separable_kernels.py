@@ -50,6 +50,7 @@ DEPENDENT: Final = 1e-11
 TOLERANCE: Final = 1e-6
 """Predicted fall of χ², relative to χ², at which the last step is taken without looking back."""
 EDGE: Final = 1e-9
+FIRST_DAMPING: Final = 1e-4
 
 # Layers of the work array ``w`` (…, 24, 20): slices of it would cost a count of references each.
 GRAM: Final = 0  # products of the columns, the data last
@@ -485,13 +486,15 @@ def _on_support(w, source, p, support, index, r, factor, a):
 
 
 @_njit(_EXACT)
-def _amplitudes(w, source, p, bits, index, r, factor, a):
-    """Minimise ½ aᵀGa − hᵀa with the columns of ``bits`` ≥ 0; arguments as :func:`_on_support`.
+def _amplitudes(w, source, p, bits, banned, index, r, factor, a):
+    """Minimise ½ aᵀGa − hᵀa with the columns of ``bits`` ≥ 0, those of ``banned`` = 0.
+
+    The other arguments are those of :func:`_on_support`.
 
     Returns the number of live columns. The minimum lies on one support, where it is the free
     minimum. Among the supports whose free minimum is feasible it is the one with the largest hᵀa.
     """
-    full = (1 << p) - 1
+    full = ((1 << p) - 1) & ~banned
     n = _on_support(w, source, p, full, index, r, factor, a)
     support = full
     if n > 0:
@@ -500,19 +503,18 @@ def _amplitudes(w, source, p, bits, index, r, factor, a):
                 support &= ~(1 << i)
         if support == full:
             return n
-    return _bounded(w, source, p, bits, support, index, r, factor, a)
+    return _bounded(w, source, p, bits, full, support, index, r, factor, a)
 
 
 @_njit(_EXACT)
-def _bounded(w, source, p, bits, support, index, r, factor, a):
-    full = (1 << p) - 1
+def _bounded(w, source, p, bits, full, support, index, r, factor, a):
     if support != full:
         # Without those below zero: the solution if no slope at zero points inwards.
         n = _on_support(w, source, p, support, index, r, factor, a)
         if n >= 0 and _feasible(w, a, p, bits):
             good = True
             for i in range(p):
-                if not (support >> i) & 1:
+                if (full & ~support) >> i & 1:
                     slope = w[source, i, p]
                     for j in range(p):
                         slope -= w[source, min(i, j), max(i, j)] * w[VECTOR, a, j]
@@ -522,7 +524,7 @@ def _bounded(w, source, p, bits, support, index, r, factor, a):
     best, gain = -1, -1.0
     free = full & ~bits
     for trial in range(full, -1, -1):
-        if (trial & free) != free:
+        if (trial & full) != trial or (trial & free) != free:
             continue
         n = _on_support(w, source, p, trial, index, r, factor, a)
         if n < 0 or not _feasible(w, a, p, bits):
@@ -552,13 +554,16 @@ def _feasible(w, a, p, bits):
 
 
 @_njit(_EXACT)
-def _evaluate(spec, pixel, axis, white, rows, m, w, index):
-    """χ² at TRIAL with the best amplitudes, in A_NEW; returns it and the number of live columns."""
+def _evaluate(spec, pixel, axis, white, rows, m, banned, w, index):
+    """χ² at TRIAL with the best amplitudes, in A_NEW; returns it and the number of live columns.
+
+    Columns of the bits ``banned`` stay at zero.
+    """
     columns, p = spec[2], spec[3]
     _columns(spec, pixel, axis, white, np.int64(TRIAL), rows, m, w)
     _products(rows, np.int64(0), columns, np.int64(0), p + 1, m, w, np.int64(GRAM))
     n = _amplitudes(
-        w, np.int64(GRAM), p, spec[6], index, np.int64(LIVE), np.int64(FACTOR), np.int64(A_NEW)
+        w, np.int64(GRAM), p, spec[6], banned, index, np.int64(LIVE), np.int64(FACTOR), np.int64(A_NEW)
     )
     return _residuals(rows, p, w, np.int64(A_NEW), m), n
 
@@ -669,59 +674,65 @@ def _direction(box, held, q, damping, w, index):
 
 
 @_njit(_EXACT)
+def _vanishing(spec, n, w, index):
+    """Bits of the live columns that are not negative and that the step would make so."""
+    q, bits = spec[5], 0
+    for i in range(n - 1, -1, -1):
+        v = 0.0
+        for j in range(q):
+            v += w[LIFT, j, i] * w[VECTOR, STEP, j]
+        for k in range(i + 1, n):
+            v -= w[FACTOR, k, i] * w[VECTOR, A_NEW, k]
+        v *= w[FACTOR, i, i]
+        w[VECTOR, A_NEW, i] = v
+        c = index[LIVE, i]
+        if (spec[6] >> c) & 1 and w[VECTOR, A_TRY, c] < v:
+            bits |= 1 << c
+    return bits
+
+
+@_njit(_EXACT)
 def _search(spec, pixel, axis, white, box, held, rows, m, limit, rival, steps, w, index):
     """Levenberg–Marquardt from MOVING, which is moved; amplitudes in A_TRY.
 
     ``limit`` is the χ² above which the tolerance no longer grows with it; a search that will not
     end below ``rival`` is given up. Returns χ², evaluations, and 0 if it converged, 1 if not, 2 if
-    it converged but the products at hand are those of a step that was refused.
+    it converged but the products at hand are those of a step that was refused, 3 if given up.
+
+    χ² has a kink where an amplitude reaches zero: beyond it the slope is another. A step that
+    would make an amplitude negative and is refused is found again with that amplitude at zero.
     """
     p, q = spec[3], spec[5]
     floor = 1e-27 * w[GRAM, p, p]
-    chi2, predicted, damping, tolerance = 0.0, 0.0, 1e-4, 0.0
+    chi2, above, predicted, damping, tolerance = 0.0, 0.0, 0.0, FIRST_DAMPING, 0.0
     n, nfev, verdict, stale = 0, 0, 1, False
-    for j in range(q):
-        w[VECTOR, TRIAL, j] = w[VECTOR, MOVING, j]
+    banned, vanishing, step_taken, again = 0, 0, False, True
     for turn in range(steps + 1):
-        if turn > 0:
-            scale = -1.0
-            while scale < 0.0 and damping < 1e12:
-                scale = _direction(box, held, q, damping, w, index)
-                if scale < 0.0:
-                    damping = max(damping * 10.0, 1e-3)
-            if scale <= 0.0:
-                verdict = 0 if scale == 0.0 else 1
-                break
-            predicted = 0.0
+        if not step_taken:  # evaluate where we are: at first, and with columns banned or back
             for j in range(q):
-                v = 2.0 * w[VECTOR, GRAD, j]
-                for k in range(q):
-                    v -= w[HESS, j, k] * w[VECTOR, STEP, k]
-                predicted += v * w[VECTOR, STEP, j]
-            tolerance = TOLERANCE * min(chi2, limit) + floor
-            calm = damping <= 1e-2 and scale == 1.0
-            if predicted <= tolerance and calm:
-                verdict = 0
-                if not stale:
-                    chi2 -= _last_step(spec, n, predicted, w, index)
-                break
-            if calm and chi2 - 2.0 * predicted > rival:
-                break
-            for j in range(q):
-                x = w[VECTOR, MOVING, j] + w[VECTOR, STEP, j]
-                w[VECTOR, TRIAL, j] = min(max(x, box[0, j]), box[1, j])
-        chi2_new, n_new = _evaluate(spec, pixel, axis, white, rows, m, w, index)
+                w[VECTOR, TRIAL, j] = w[VECTOR, MOVING, j]
+        chi2_new, n_new = _evaluate(spec, pixel, axis, white, rows, m, banned, w, index)
         nfev += 1
-        if turn == 0 or chi2_new < chi2:
+        if not step_taken or chi2_new < chi2:
             good = chi2 - chi2_new > 0.25 * predicted
-            chi2, n, stale = chi2_new, n_new, False
+            n, stale, above = n_new, False, 0.0
+            if banned != 0:
+                above = chi2_new - chi2
+            else:
+                chi2 = chi2_new
             for j in range(q):
                 w[VECTOR, MOVING, j] = w[VECTOR, TRIAL, j]
             for i in range(p):
                 w[VECTOR, A_TRY, i] = w[VECTOR, A_NEW, i]
             _project(spec, pixel, axis, white, rows, m, n, w, index)
-            if turn > 0:
+            if step_taken:
                 damping = max(damping * 0.1, 1e-12) if good else min(damping * 4.0, 1e8)
+                again = True
+        elif above > 0.0 or again and vanishing != 0:
+            # Once with the vanishing columns at zero; from there back to where we were.
+            banned = 0 if above > 0.0 else vanishing
+            above, again, step_taken = 0.0, False, False
+            continue
         else:
             stale = True
             if predicted <= 4.0 * tolerance + 1e-25 * w[GRAM, p, p]:
@@ -730,27 +741,52 @@ def _search(spec, pixel, axis, white, box, held, rows, m, limit, rival, steps, w
             damping = max(damping * 10.0, 1e-3)
             if damping > 1e12:
                 break
+        banned = 0
+        scale = -1.0
+        while scale < 0.0 and damping < 1e12:
+            scale = _direction(box, held, q, damping, w, index)
+            if scale < 0.0:
+                damping = max(damping * 10.0, 1e-3)
+        if scale <= 0.0:
+            verdict = 0 if scale == 0.0 else 1
+            break
+        predicted = -above
+        for j in range(q):
+            v = 2.0 * w[VECTOR, GRAD, j]
+            for k in range(q):
+                v -= w[HESS, j, k] * w[VECTOR, STEP, k]
+            predicted += v * w[VECTOR, STEP, j]
+        tolerance = TOLERANCE * min(chi2, limit) + floor
+        calm = damping <= 1e-2 and scale == 1.0
+        step_taken = True
+        if above > 0.0:
+            if predicted <= tolerance:  # nothing to gain at zero: back
+                above, step_taken = 0.0, False
+                continue
+        elif predicted <= tolerance and calm:
+            verdict = 0
+            if not stale:
+                chi2 -= _last_step(spec, n, predicted, w, index)
+            break
+        if calm and turn > 0 and chi2 - 20.0 * predicted > rival - 4.0 * tolerance:
+            verdict = 3
+            break
+        if not stale and above == 0.0:
+            vanishing = _vanishing(spec, n, w, index) if spec[6] != 0 else 0
+        for j in range(q):
+            x = w[VECTOR, MOVING, j] + w[VECTOR, STEP, j]
+            w[VECTOR, TRIAL, j] = min(max(x, box[0, j]), box[1, j])
     return chi2, nfev, 2 if stale and verdict == 0 else verdict
 
 
 @_njit(_EXACT)
 def _last_step(spec, n, predicted, w, index):
     """Take a step so short that the linear model stands for the evaluation; returns the fall."""
-    q = spec[5]
-    for i in range(n - 1, -1, -1):
-        v = 0.0
-        for j in range(q):
-            v += w[LIFT, j, i] * w[VECTOR, STEP, j]
-        for k in range(i + 1, n):
-            v -= w[FACTOR, k, i] * w[VECTOR, A_NEW, k]
-        w[VECTOR, A_NEW, i] = v * w[FACTOR, i, i]
-    for i in range(n):
-        c = index[LIVE, i]
-        if (spec[6] >> c) & 1 and w[VECTOR, A_TRY, c] < w[VECTOR, A_NEW, i]:
-            return 0.0
+    if _vanishing(spec, n, w, index) != 0:
+        return 0.0
     for i in range(n):
         w[VECTOR, A_TRY, index[LIVE, i]] -= w[VECTOR, A_NEW, i]
-    for j in range(q):
+    for j in range(spec[5]):
         w[VECTOR, MOVING, j] += w[VECTOR, STEP, j]
     return predicted
 
@@ -960,7 +996,7 @@ def _background(spec, rows, m, w, index):
             w[FULL, i, j] = w[GRAM, columns + i, columns + j]
     if n > 0:
         _amplitudes(
-            w, np.int64(FULL), n, spec[6] >> columns, index, np.int64(OTHER), np.int64(SCRATCH),
+            w, np.int64(FULL), n, spec[6] >> columns, 0, index, np.int64(OTHER), np.int64(SCRATCH),
             np.int64(A_NEW),
         )  # fmt: skip
     return _subtract(spec, rows, m, w)
@@ -1026,8 +1062,8 @@ L_LENGTH, L_BEST, L_DATA, L_REST, L_SINGLE, L_MORE = range(6)
 
 
 @_njit(_SUMS)
-def _prepare_chart(ch, n, nb_):
-    """Fill C_LEFT … C_SINE from C_GRAM."""
+def _prepare_chart(ch, n, nb_, quick, pairs):
+    """Fill C_LEFT … C_SINE from C_GRAM: what :func:`_quick_scan` or what :func:`_scan` needs."""
     for i in range(n):
         for j in range(i):
             ch[C_GRAM, i, j] = ch[C_GRAM, j, i]
@@ -1050,25 +1086,31 @@ def _prepare_chart(ch, n, nb_):
                 v -= g0 * ch[C_GRAM, j, n + 1]
             ch[C_LEFT, i, j] = v
     for i in range(n):
-        a, g = ch[C_LEFT, i, i], ch[C_GRAM, i, i]
-        for j in range(n):
-            square = a * ch[C_LEFT, j, j]
-            det = square - ch[C_LEFT, i, j] * ch[C_LEFT, i, j]
-            ch[C_WITH, i, j] = 1.0 / det if det > 1e-11 * square else 0.0
-            square = g * ch[C_GRAM, j, j]
-            det = square - ch[C_GRAM, i, j] * ch[C_GRAM, i, j]
-            ch[C_BARE, i, j] = 1.0 / det if det > 1e-11 * square else 0.0
+        ch[C_LINE, L_LENGTH, i] = ch[C_LEFT, i, i]
+        ch[C_LINE, L_BEST, i] = ch[C_GRAM, i, i]
+    if pairs and not quick:
+        for i in range(n):
+            a, g = ch[C_LINE, L_LENGTH, i], ch[C_LINE, L_BEST, i]
+            for j in range(n):
+                square = a * ch[C_LINE, L_LENGTH, j]
+                det = square - ch[C_LEFT, i, j] * ch[C_LEFT, i, j]
+                ch[C_WITH, i, j] = 1.0 / det if det > 1e-11 * square else 0.0
+            for j in range(n):
+                square = g * ch[C_LINE, L_BEST, j]
+                det = square - ch[C_GRAM, i, j] * ch[C_GRAM, i, j]
+                ch[C_BARE, i, j] = 1.0 / det if det > 1e-11 * square else 0.0
     for i in range(n):  # of single columns, on the diagonal
-        a, g = ch[C_LEFT, i, i], ch[C_GRAM, i, i]
+        a, g = ch[C_LINE, L_LENGTH, i], ch[C_LINE, L_BEST, i]
         ch[C_WITH, i, i] = 1.0 / a if a > 1e-11 * g else 0.0
         ch[C_BARE, i, i] = 1.0 / g
         ch[C_LINE, L_LENGTH, i] = math.sqrt(ch[C_WITH, i, i])
-    for i in range(n):
-        for j in range(n):
-            c = ch[C_LEFT, i, j] * ch[C_LINE, L_LENGTH, i] * ch[C_LINE, L_LENGTH, j]
-            good = i != j and ch[C_WITH, i, j] > 0.0
-            ch[C_COSINE, i, j] = c if good else 1.0
-            ch[C_SINE, i, j] = 1.0 / (1.0 - c * c) if good else 0.0
+    if pairs and quick:
+        for i in range(n):
+            for j in range(n):
+                c = ch[C_LEFT, i, j] * ch[C_LINE, L_LENGTH, i] * ch[C_LINE, L_LENGTH, j]
+                good = i != j and c * c < 1.0 - 1e-11
+                ch[C_COSINE, i, j] = c if good else 1.0
+                ch[C_SINE, i, j] = 1.0 / (1.0 - c * c) if good else 0.0
 
 
 @_njit(_SUMS)
@@ -1218,20 +1260,25 @@ def _insert(value, x, y, picks, found, most):
 
 @_njit(_EXACT)
 def _peaks_of_chart(ch, n, picks, most):
-    """Pairs that explain no less than their neighbours, best first."""
+    """Pairs that explain no less than their neighbours, best first; of equal ones the first."""
     found = 0
     for i in range(n):
         for j in range(i + 1, n):
             v = ch[C_CHART, i, j]
             if found == most and v <= picks[found - 1, 0]:
                 continue
+            # Left and upper neighbours must be lower, right and lower ones not higher.
+            if j > i + 1 and ch[C_CHART, i, j - 1] >= v:
+                continue
+            if j + 1 < n and ch[C_CHART, i, j + 1] > v:
+                continue
             top = True
-            for a in range(max(i - 1, 0), min(i + 2, n)):
-                for b in range(max(j - 1, a + 1), min(j + 2, n)):
-                    # A tie counts once: for the pair that comes first.
-                    u = ch[C_CHART, a, b]
-                    if u > v or (u == v and (a < i or (a == i and b < j))):
-                        top = False
+            if i > 0:
+                for b in range(j - 1, min(j + 2, n)):
+                    top = top and not ch[C_CHART, i - 1, b] >= v
+            if top and i + 1 < n:
+                for b in range(max(j - 1, i + 2), min(j + 2, n)):
+                    top = top and not ch[C_CHART, i + 1, b] > v
             if top:
                 found = _insert(v, float(i), float(j), picks, found, most)
     return found
@@ -1273,7 +1320,7 @@ def _companions(spec, count, rows, m, w, index, ch):
         w[FULL, p, p] = _dot(rows, SIZE + g, rows, SIZE + g, m)
         w[FULL, p, p + 1] = w[VECTOR, SUMS, p]
         _amplitudes(
-            w, np.int64(FULL), p + 1, bits, index, np.int64(OTHER), np.int64(SCRATCH),
+            w, np.int64(FULL), p + 1, bits, 0, index, np.int64(OTHER), np.int64(SCRATCH),
             np.int64(A_JOINT),
         )  # fmt: skip
         v = 0.0
@@ -1432,7 +1479,7 @@ def _own_chart(spec, grid, count, sw, rows, m, ch):
         for j in range(i, size):
             ch[C_GRAM, i - SIZE, j - SIZE] = ch[C_LINE, L_DATA, j - i]
     _against(rows, p, np.int64(SIZE), size, m, ch, np.int64(C_LINE), np.int64(L_DATA))
-    _prepare_chart(ch, count, nb_)
+    _prepare_chart(ch, count, nb_, False, spec[1] > 1)
     _scan(spec, ch, count)
 
 
@@ -1630,7 +1677,7 @@ def _fit_row(
                 if not keep:
                     at_hand = stage == _SETTLE
                     before = chi2
-                elif chi2 < best:
+                elif verdict < 3 and chi2 < best:
                     best, converged, at_hand = chi2, verdict != 1, verdict != 2
                     _vector(w, np.int64(MOVING), np.int64(THETA), q)
                     _vector(w, np.int64(A_TRY), np.int64(A), part[3])
@@ -1816,7 +1863,7 @@ def fit_rows(
         _products(
             shared, np.int64(0), size, np.int64(0), size, mp, shared_ch, np.int64(C_GRAM)
         )
-        _prepare_chart(shared_ch, count, nb_)
+        _prepare_chart(shared_ch, count, nb_, True, spec[1] > 1)
     free = p
     for j in range(q):
         free += 0 if held[j] else 1
