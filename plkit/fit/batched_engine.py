@@ -46,6 +46,8 @@ _NEARLY_SINGULAR: Final = 1e-9
 # An end where parameters do the same, or stand at a bound, may be that of a wrong way.
 _DOUBTFUL: Final = 1e-7
 _BETTER: Final = 1e-9
+# Times that the median residual is taken anew, of a fit that outliers spoil less and less.
+_SCALES: Final = 3
 # A thread gets at least so many numbers (rows times points) to work on.
 _NUMBERS_PER_THREAD: Final = 200_000
 
@@ -259,9 +261,12 @@ def _search(
     scale_unknown: bool,
 ) -> tuple[Minimum, Objective]:
     if job.loss != "linear":
-        first = _persistent(evaluator, squares, table, n_points)
-        objective = _robust(evaluator, job.loss, squares, first, scale_unknown, n_points)
-        table = np.where(np.isfinite(first.table), first.table, table)
+        found = _persistent(evaluator, squares, table, n_points)
+        for _ in range(_SCALES if scale_unknown else 1):
+            objective = _robust(evaluator, job.loss, squares, found, scale_unknown, n_points)
+            table = np.where(np.isfinite(found.table), found.table, table)
+            found = _persistent(evaluator, objective, table, n_points)
+        return found, objective
     return _persistent(evaluator, objective, table, n_points), objective
 
 
@@ -276,7 +281,7 @@ def _persistent(
     careful.shortcuts = False
     least = unit_inverse(best.normal)[1]
     plan = evaluator.plan
-    here = best.table[:, plan.free]
+    here = plan.free_of(best.table)
     doubtful = ~(least > _DOUBTFUL) | ((here <= plan.low) | (here >= plan.high)).any(axis=1)
     lost = best.code != CONVERGED
     for rows, rounds in ((np.flatnonzero(lost), _ROUNDS), (np.flatnonzero(~lost & doubtful), _FEW)):
@@ -294,7 +299,7 @@ def _persistent(
         part = _take(best, near)
         scale = 1.0 / np.sqrt(np.diagonal(part.normal, axis1=1, axis2=2))
         size = np.linalg.norm(objective.y[near], axis=1)[:, None]
-        value = np.abs(part.table[:, evaluator.plan.free])
+        value = np.abs(evaluator.plan.free_of(part.table))
         scale = np.where(np.isfinite(scale), scale * size, np.where(value > 0, value, 1.0))
         found = search(careful, RowsOf(objective, near), part.table, _POLISH, scale)
         lower = (found.code == CONVERGED) & (found.cost <= part.cost * (1 + 1e-12))
@@ -439,7 +444,7 @@ def _spread(inverse: Floats, slopes: Floats, plan: Plan) -> Floats:
 def _of_objective(
     evaluator: Evaluator, objective: Poisson | Robust, best: Minimum, inverse: Floats
 ) -> tuple[Floats, Floats]:
-    """Pearson's χ² of counts; of a robust loss its own cost, and the sandwich covariance."""
+    """Pearson's χ² of counts; of a robust loss its own cost, and the covariance of its estimate."""
     every = np.arange(len(best.table))
     chisqr = best.cost.copy()
     size = max(1, 49_152 // max(evaluator.points, 1))
@@ -456,14 +461,12 @@ def _of_objective(
             chisqr[rows] = np.sum(((objective.y[rows] - model) * root) ** 2, axis=1)
             continue
         scale = np.sqrt(np.abs(np.diagonal(inverse[rows], axis1=1, axis2=2)))
-        value = np.abs(best.table[rows][:, evaluator.plan.free])
+        value = np.abs(evaluator.plan.free_of(best.table[rows]))
         scale = np.where(np.isfinite(scale) & (scale > 0), scale, np.where(value > 0, value, 1.0))
         part = None if good is None else good[rows]
         slopes = evaluator.slopes_where(best.table[rows], cache, scale, True, part)
-        bread, meat = objective.sandwich(model, rows)
-        n = (bread != 0.0).sum(axis=1) if good is None else good[rows].sum(axis=1)
-        outside, _ = unit_inverse((slopes * bread[:, None, :]) @ slopes.swapaxes(1, 2))
-        middle = (slopes * meat[:, None, :]) @ slopes.swapaxes(1, 2)
-        ratio = n / np.maximum(n - free, 1)
-        inverse[rows] = outside @ middle @ outside * ratio[:, None, None]
+        root, factor = objective.efficiency(model, rows, free)
+        slopes = slopes * root[:, None, :]
+        outside, _ = unit_inverse(slopes @ slopes.swapaxes(1, 2))
+        inverse[rows] = outside * factor[:, None, None]
     return chisqr, inverse

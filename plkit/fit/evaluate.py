@@ -372,7 +372,7 @@ class Evaluator:
             out = np.where(good[:, None, :], out, 0.0)
         bad = np.flatnonzero(~np.isfinite(out.sum(axis=2)).all(axis=1))
         if bad.size:
-            value = np.abs(table[bad][:, self.plan.free])
+            value = np.abs(self.plan.free_of(table[bad]))
             small = np.minimum(scale[bad], np.where(value > 0.0, value, 1.0))
             part = {k: v[bad] for k, v in cache.items()}
             again = self.slopes(table[bad], part, small, central)
@@ -578,10 +578,14 @@ def _quotient(here: Floats, there: list[Floats], ways: list[Floats]) -> Floats:
     if len(there) == 1:
         return (there[0] - here) / first
     second = ways[1][:, None]
-    if np.array_equal(first, -second):
-        return (there[0] - there[1]) / (first - second)
-    a, b = (there[0] - here) / first, (there[1] - here) / second
-    return np.asarray((first * b - second * a) / (first - second))
+    out = (there[0] - there[1]) / (first - second)
+    # row by row: what one trace gives must not depend on whether another stands at a bound
+    uneven = np.flatnonzero(ways[0] != -ways[1])
+    if uneven.size:
+        h, k, f = first[uneven], second[uneven], here[uneven]
+        a, b = (there[0][uneven] - f) / h, (there[1][uneven] - f) / k
+        out[uneven] = (h * b - k * a) / (h - k)
+    return np.asarray(out)
 
 
 def _is_sum(part: _Part) -> bool:

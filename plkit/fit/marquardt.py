@@ -214,7 +214,7 @@ def _linearise(
 
 def _scale(evaluator: Evaluator, state: _State, rows: Rows) -> Floats:
     """Change of every parameter that changes the model as a whole; what steps are measured by."""
-    value = np.abs(state.table[rows][:, evaluator.plan.free])
+    value = np.abs(evaluator.plan.free_of(state.table[rows]))
     fallback = np.where(value > 0.0, value, 1.0)
     scale = np.sqrt(state.squares[rows, None] / state.metric[rows])
     known = np.isfinite(scale) & (scale > 1e-8 * value)
@@ -226,7 +226,7 @@ def _round(
 ) -> Rows:
     """One step of all active rows; returns those that go on."""
     plan = evaluator.plan
-    here = state.table[active][:, plan.free]
+    here = plan.free_of(state.table[active])
     new, expected = bounded_step(
         state.normal[active], state.gradient[active], state.metric[active], state.damping[active],
         here, plan.low, plan.high,
@@ -351,7 +351,8 @@ def bounded_step(
                 normal[bad], gradient[bad], metric[bad], damping[bad], held, np.zeros(held.shape)
             )
             room = np.where(full > 0.0, high - here[bad], low - here[bad])
-            part = np.where(np.abs(full) > np.abs(room), room / full, 1.0).min(axis=1)
+            over = np.abs(full) > np.abs(room)
+            part = np.where(over, room / np.where(full != 0.0, full, 1.0), 1.0).min(axis=1)
             step[bad] = full * part[:, None]
             new[bad] = np.clip(here[bad] + step[bad], low, high)
             expected[bad] = _promise(normal[bad], gradient[bad], step[bad])

@@ -125,7 +125,7 @@ def fit_model(
     χ² = Σ [(data − model)/σ]², σ = 1 where none is given; AIC = n ln(χ²/n) + 2 p and
     BIC = n ln(χ²/n) + p ln n, as in lmfit. Counts: the deviance is made small, and χ² is Pearson's.
     A robust loss is the sum Σ c² ρ([(data − model)/(c σ)]²), reported as χ²; σ of the parameters
-    is then that of the estimating equations. A fixed parameter has σ = 0, a tied one the
+    follows from the spread of the residuals after the loss (Huber). A fixed parameter has σ = 0, a tied one the
     propagated σ.
 
     A model function that takes parameters of shape (rows, 1) beside x of shape (points,) is called

@@ -129,8 +129,8 @@ class Robust:
         """See Objective."""
         return np.asarray(self.root[rows] * np.sqrt(self._slopes(self._z(model, rows))[0]))
 
-    def sandwich(self, model: Floats, rows: Rows) -> tuple[Floats, Floats]:
-        """Weights of the second derivative and of the variance of the first.
+    def efficiency(self, model: Floats, rows: Rows, n_free: int) -> tuple[Floats, Floats]:
+        """What makes the covariance of the estimate from that of squares (Huber).
 
         Parameters
         ----------
@@ -138,13 +138,31 @@ class Robust:
             At the minimum.
         rows : numpy.ndarray of int
             Which rows.
+        n_free : int
+            Parameters that are searched.
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            1/σ of every point, and the factor K² E[ψ²]/E[ψ′]² of (Jᵀ J/σ²)⁻¹ with ψ the slope of
+            the loss in units of σ.
+
+        References
+        ----------
+        Huber, Ann. Statist. 1, 799 (1973), doi:10.1214/aos/1176342503.
         """
+        root = self.root[rows]
         z = self._z(model, rows)
         first, second = self._slopes(z)
-        w = self.root[rows] ** 2
-        bread = w * (first + 2.0 * z * second)
-        meat = w * first**2 * z * self.knee**2
-        return bread, meat
+        counted = root > 0.0
+        n = np.maximum(counted.sum(axis=1), 1)
+        squared = np.where(counted, first**2 * z * self.knee**2, 0.0).sum(axis=1)
+        bend = np.where(counted, first + 2.0 * z * second, 0.0)
+        mean = bend.sum(axis=1) / n
+        spread = np.where(counted, (bend - mean[:, None]) ** 2, 0.0).sum(axis=1) / n
+        safe = np.where(mean > 0.0, mean, np.nan)
+        k = 1.0 + n_free / n * spread / safe**2
+        return root, k**2 * squared / np.maximum(n - n_free, 1) / safe**2
 
 
 class Poisson:

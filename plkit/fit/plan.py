@@ -231,6 +231,22 @@ class Plan:
         """Names of those that are searched."""
         return tuple(self.names[i] for i in self.free)
 
+    def free_of(self, table: Floats) -> Floats:
+        """Take the columns that are searched.
+
+        Parameters
+        ----------
+        table : numpy.ndarray
+            Shape (rows, parameters).
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (rows, free), row by row in memory, so that sums do not depend on the number of
+            rows.
+        """
+        return np.take(table, self.free, axis=1)
+
     def table(self, start: Floats, given: Floats) -> Floats:
         """All parameters of every row.
 

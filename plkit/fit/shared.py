@@ -240,7 +240,11 @@ def _search(problem: _Problem, shared: list[int]) -> None:
     low, high = plan.low[shared], plan.high[shared]
     local = [j for j in range(plan.n_free) if j not in shared]
     problem.inner_plan = replace(
-        plan, free=plan.free[local], low=plan.low[local], high=plan.high[local]
+        plan,
+        free=plan.free[local],
+        low=plan.low[local],
+        high=plan.high[local],
+        by_row=(*plan.by_row, *map(int, columns)),  # they differ from group to group
     )
     problem.inner = Evaluator(
         problem.job.model, problem.job.x, problem.inner_plan, problem.table[0], problem.job.action

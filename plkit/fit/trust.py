@@ -121,7 +121,7 @@ def _search(
     polish = scale is not None
     limits = _Limits(plan.low, plan.high)
     table = out.table[rows]
-    inner = limits.inner(table[:, plan.free], nudge=not polish)
+    inner = limits.inner(plan.free_of(table), nudge=not polish)
     table[:, plan.free] = limits.outer(inner)
     plan.ties.fill(table)
     cache: Cache = {}
@@ -134,7 +134,7 @@ def _search(
     rows, table, model, cost, inner = rows[good], table[good], model[good], cost[good], inner[good]
     before = cost.copy()
     metric = np.zeros((rows.size, k))
-    value = np.abs(table[:, plan.free])
+    value = np.abs(plan.free_of(table))
     step_scale = np.where(value > 0, value, 1.0) if scale is None else scale[good]
     region = np.full(rows.size, np.nan)
     damping = np.zeros(rows.size)
@@ -222,7 +222,7 @@ def _search(
             break
         on = ~ended & moved
         t = np.sqrt(point.squares[:, None]) / np.where(outer_norms > 0, outer_norms, np.nan)
-        value = np.abs(new_table[:, plan.free])
+        value = np.abs(plan.free_of(new_table))
         step_scale = np.where(
             np.isfinite(t) & (t > 1e-8 * value), t, np.where(value > 0, value, 1.0)
         )
