@@ -161,7 +161,7 @@ def test_values_sigma_and_covariance_are_those_of_lmfit(rng, with_sigma):
         for n in one.params:
             assert float(out[n][i]) == pytest.approx(one.params[n].value, rel=1e-6)
             assert float(out[f"{n}_stderr"][i]) == pytest.approx(one.params[n].stderr, rel=2e-3)
-        index = dict(param_i=one.var_names, param_j=one.var_names)
+        index = {"param_i": one.var_names, "param_j": one.var_names}
         np.testing.assert_allclose(out.covariance[i].sel(index), one.covar, rtol=5e-3, atol=1e-9)
         for n in ("chisqr", "redchi", "aic", "bic"):
             assert float(out[n][i]) == pytest.approx(getattr(one, n), rel=1e-9)

@@ -15,7 +15,7 @@ from plkit.errors import DataError, PlkitWarning, UnitsError
 from plkit.fit import CountNoise, fit_model, profile_interval
 from plkit.fit.objective import Poisson, Robust
 from plkit.models import BiexponentialDecayModel, GaussianPeakModel, MonoexponentialDecayModel
-from plkit.names import POINT, TIME, WAVELENGTH, X, Y
+from plkit.names import POINT, TIME, WAVELENGTH, X
 
 T = np.arange(0.0, 200.0, 4.0)
 SECONDS = (TIME, T, names.attrs(TIME))
