@@ -707,6 +707,8 @@ def _search(spec, pixel, axis, white, box, held, rows, m, limit, rival, steps, w
     chi2, above, predicted, damping, tolerance = 0.0, 0.0, 0.0, FIRST_DAMPING, 0.0
     n, nfev, verdict, stale = 0, 0, 1, False
     banned, vanishing, step_taken, again = 0, 0, False, True
+    size, longest, refused, relax = 0.0, np.inf, False, 1.0
+    scale, linear, quadratic = 1.0, 0.0, 0.0
     for turn in range(steps + 1):
         if not step_taken:  # evaluate where we are: at first, and with columns banned or back
             for j in range(q):
@@ -714,7 +716,8 @@ def _search(spec, pixel, axis, white, box, held, rows, m, limit, rival, steps, w
         chi2_new, n_new = _evaluate(spec, pixel, axis, white, rows, m, banned, w, index)
         nfev += 1
         if not step_taken or chi2_new < chi2:
-            good = chi2 - chi2_new > 0.25 * predicted
+            fall = chi2 - chi2_new
+            good = fall > 0.25 * predicted
             n, stale, above = n_new, False, 0.0
             if banned != 0:
                 above = chi2_new - chi2
@@ -726,11 +729,19 @@ def _search(spec, pixel, axis, white, box, held, rows, m, limit, rival, steps, w
                 w[VECTOR, A_TRY, i] = w[VECTOR, A_NEW, i]
             _project(spec, pixel, axis, white, rows, m, n, w, index)
             if step_taken:
-                damping = max(damping * 0.1, 1e-12) if good else min(damping * 4.0, 1e8)
-                again = True
-        elif above > 0.0 or again and vanishing != 0:
+                damping = max(damping * (0.1 if good else 1.0), 1e-12)
+                narrow = refused or not good or size > 0.5 * longest
+                longest = (3.0 if good else 1.0) * size if narrow else np.inf
+                # Where residuals are large χ² bends more than the equations say, always alike.
+                bend = (2.0 * linear - fall) / quadratic if quadratic > 0.0 else 1.0
+                relax = 1.0 / min(bend, 2.5) if bend > 1.05 and scale == 1.0 else 1.0
+                again, refused = True, False
+        elif above > 0.0 or again and vanishing != 0 and chi2 < rival:
             # Once with the vanishing columns at zero; from there back to where we were.
-            banned = 0 if above > 0.0 else vanishing
+            if above > 0.0:
+                banned, longest = 0, 0.3 * size
+            else:
+                banned = vanishing
             above, again, step_taken = 0.0, False, False
             continue
         else:
@@ -738,26 +749,32 @@ def _search(spec, pixel, axis, white, box, held, rows, m, limit, rival, steps, w
             if predicted <= 4.0 * tolerance + 1e-25 * w[GRAM, p, p]:
                 verdict = 0
                 break
-            damping = max(damping * 10.0, 1e-3)
-            if damping > 1e12:
-                break
+            longest, refused, relax = 0.3 * size, True, 1.0
         banned = 0
-        scale = -1.0
-        while scale < 0.0 and damping < 1e12:
+        scale, size = -1.0, 2.0
+        while damping < 1e12:
             scale = _direction(box, held, q, damping, w, index)
-            if scale < 0.0:
-                damping = max(damping * 10.0, 1e-3)
-        if scale <= 0.0:
+            size = 0.0
+            for j in range(q):
+                size = max(size, abs(w[VECTOR, STEP, j]) / box[2, j])
+            if scale >= 0.0 and size <= longest:
+                break
+            damping = max(damping * 5.0, 1e-3)
+        if scale <= 0.0 or damping >= 1e12:
             verdict = 0 if scale == 0.0 else 1
             break
-        predicted = -above
+        linear = quadratic = 0.0
         for j in range(q):
-            v = 2.0 * w[VECTOR, GRAD, j]
-            for k in range(q):
-                v -= w[HESS, j, k] * w[VECTOR, STEP, k]
-            predicted += v * w[VECTOR, STEP, j]
+            w[VECTOR, STEP, j] *= relax
+            v = 0.0
+            for k in range(j):
+                v += 2.0 * w[HESS, j, k] * w[VECTOR, STEP, k]
+            v += w[HESS, j, j] * w[VECTOR, STEP, j]
+            quadratic += v * w[VECTOR, STEP, j]
+            linear += w[VECTOR, GRAD, j] * w[VECTOR, STEP, j]
+        predicted = 2.0 * linear - quadratic - above
         tolerance = TOLERANCE * min(chi2, limit) + floor
-        calm = damping <= 1e-2 and scale == 1.0
+        calm = damping <= 0.1 and scale == 1.0
         step_taken = True
         if above > 0.0:
             if predicted <= tolerance:  # nothing to gain at zero: back
@@ -768,7 +785,7 @@ def _search(spec, pixel, axis, white, box, held, rows, m, limit, rival, steps, w
             if not stale:
                 chi2 -= _last_step(spec, n, predicted, w, index)
             break
-        if calm and turn > 0 and chi2 - 20.0 * predicted > rival - 4.0 * tolerance:
+        if calm and turn > 0 and chi2 - 2.0 * predicted > rival - 4.0 * tolerance:
             verdict = 3
             break
         if not stale and above == 0.0:
