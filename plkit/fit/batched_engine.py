@@ -20,6 +20,7 @@ from plkit.fit.marquardt import (
     NO_START,
     NOT_CONVERGED,
     Minimum,
+    gram,
     minimise,
     unit_inverse,
 )
@@ -409,7 +410,7 @@ def _report(
 ) -> None:
     plan = evaluator.plan
     with np.errstate(all="ignore"):
-        inverse, _ = unit_inverse(best.normal)
+        inverse, least = unit_inverse(best.normal)
         chisqr = best.cost
         if isinstance(objective, Poisson | Robust):
             chisqr, inverse = _of_objective(evaluator, objective, best, inverse)
@@ -421,6 +422,7 @@ def _report(
         covariance = _spread(inverse, slopes, plan)
     raw.values[rows], raw.covariance[rows] = best.table, covariance
     raw.chisqr[rows], raw.cost[rows] = chisqr, best.cost
+    raw.least[rows] = least
     raw.nfev[rows], raw.code[rows] = best.nfev, best.code
     raw.code[rows[~np.isfinite(best.table).all(axis=1)]] = NO_START
 
@@ -467,6 +469,6 @@ def _of_objective(
         slopes = evaluator.slopes_where(best.table[rows], cache, scale, True, part)
         root, factor = objective.efficiency(model, rows, free)
         slopes = slopes * root[:, None, :]
-        outside, _ = unit_inverse(slopes @ slopes.swapaxes(1, 2))
+        outside, _ = unit_inverse(gram(slopes))
         inverse[rows] = outside * factor[:, None, None]
     return chisqr, inverse
