@@ -187,8 +187,11 @@ def _eight(rows, i0, i1, j0, j1, j2, j3, m):
 
 
 @_njit(_EXACT)
-def _products(rows, r0, r1, c0, c1, m, w, out):
-    """w[out, i, j] = rows[i]·rows[j] for r0 ≤ i < r1, c0 ≤ j < c1; of a square the upper triangle."""
+def _products(rows, r0, r1, c0, c1, m, w, out, shift):
+    """w[out, i, j] = rows[i]·rows[j] for r0 ≤ i < r1, c0 ≤ j < c1; of a square the upper triangle.
+
+    ``shift`` is taken off both indices of the result.
+    """
     for i in range(r0, r1, 2):
         i1 = min(i + 1, r1 - 1)
         for j in range(c0, c1, 4):
@@ -196,8 +199,9 @@ def _products(rows, r0, r1, c0, c1, m, w, out):
             if c0 == r0 and j3 < i:
                 continue
             a0, a1, a2, a3, b0, b1, b2, b3 = _eight(rows, i, i1, j, j1, j2, j3, m)
-            w[out, i, j], w[out, i, j1], w[out, i, j2], w[out, i, j3] = a0, a1, a2, a3
-            w[out, i1, j], w[out, i1, j1], w[out, i1, j2], w[out, i1, j3] = b0, b1, b2, b3
+            x, x1, y, y1, y2, y3 = i - shift, i1 - shift, j - shift, j1 - shift, j2 - shift, j3 - shift
+            w[out, x, y], w[out, x, y1], w[out, x, y2], w[out, x, y3] = a0, a1, a2, a3
+            w[out, x1, y], w[out, x1, y1], w[out, x1, y2], w[out, x1, y3] = b0, b1, b2, b3
 
 
 @_njit(_SUMS)
@@ -561,7 +565,7 @@ def _evaluate(spec, pixel, axis, white, rows, m, banned, w, index):
     """
     columns, p = spec[2], spec[3]
     _columns(spec, pixel, axis, white, np.int64(TRIAL), rows, m, w)
-    _products(rows, np.int64(0), columns, np.int64(0), p + 1, m, w, np.int64(GRAM))
+    _products(rows, np.int64(0), columns, np.int64(0), p + 1, m, w, np.int64(GRAM), np.int64(0))
     n = _amplitudes(
         w, np.int64(GRAM), p, spec[6], banned, index, np.int64(LIVE), np.int64(FACTOR), np.int64(A_NEW)
     )
@@ -574,7 +578,7 @@ def _project(spec, pixel, axis, white, rows, m, n, w, index):
     p, q = spec[3], spec[5]
     d0 = p + 2
     _derivatives(spec, pixel, axis, white, np.int64(MOVING), np.int64(A_TRY), rows, m, w)
-    _products(rows, d0, d0 + q, np.int64(0), d0 + q, m, w, np.int64(SLOPES))
+    _products(rows, d0, d0 + q, np.int64(0), d0 + q, m, w, np.int64(SLOPES), np.int64(0))
     for j in range(q):
         for i in range(n):
             v = w[SLOPES, d0 + j, index[LIVE, i]]
@@ -1000,7 +1004,7 @@ def _lay_out(spec, axis, sw, y, white, rows, m, w):
     if p > columns + 1:
         for i in range(m):
             rows[columns + 1, i] = sw[i] * axis[2, i]
-    _products(rows, columns, p + 1, columns, p + 1, m, w, np.int64(GRAM))
+    _products(rows, columns, p + 1, columns, p + 1, m, w, np.int64(GRAM), np.int64(0))
 
 
 @_njit(_EXACT)
@@ -1075,7 +1079,7 @@ C_COSINE: Final = 4  # C_LEFT for columns of length one
 C_SINE: Final = 5  # 1/(1 − cosine²)
 C_CHART: Final = 6  # explained χ² of pairs
 C_LINE: Final = 7
-L_LENGTH, L_BEST, L_DATA, L_REST, L_SINGLE, L_MORE = range(6)
+L_LENGTH, L_BEST, L_DATA, L_REST, L_SINGLE, L_MORE, L_WITH = range(7)
 
 
 @_njit(_SUMS)
@@ -1328,14 +1332,17 @@ def _companions(spec, count, rows, m, w, index, ch):
     """L_MORE: explained χ² when a whitened grid column (rows SIZE …) joins the columns at hand."""
     p = spec[3]
     bits = spec[6] | ((spec[6] & 1) << p)
+    for i in range(p + 1):
+        _against(
+            rows, i, np.int64(SIZE), SIZE + count, m, ch, np.int64(C_LINE), np.int64(L_WITH) + i
+        )
     for g in range(count):
-        _against(rows, SIZE + g, np.int64(0), p + 1, m, w, np.int64(VECTOR), np.int64(SUMS))
         for i in range(p):
             for j in range(i, p):
                 w[FULL, i, j] = w[GRAM, i, j]
-            w[FULL, i, p], w[FULL, i, p + 1] = w[VECTOR, SUMS, i], w[GRAM, i, p]
+            w[FULL, i, p], w[FULL, i, p + 1] = ch[C_LINE, L_WITH + i, g], w[GRAM, i, p]
         w[FULL, p, p] = _dot(rows, SIZE + g, rows, SIZE + g, m)
-        w[FULL, p, p + 1] = w[VECTOR, SUMS, p]
+        w[FULL, p, p + 1] = ch[C_LINE, L_WITH + p, g]
         _amplitudes(
             w, np.int64(FULL), p + 1, bits, 0, index, np.int64(OTHER), np.int64(SCRATCH),
             np.int64(A_JOINT),
@@ -1491,10 +1498,8 @@ def _own_chart(spec, grid, count, sw, rows, m, ch):
     for b in range(nb_):
         for k in range(m):
             rows[SIZE + count + b, k] = rows[spec[2] + b, k]
-    for i in range(SIZE, size):
-        _against(rows, i, i, size, m, ch, np.int64(C_LINE), np.int64(L_DATA))
-        for j in range(i, size):
-            ch[C_GRAM, i - SIZE, j - SIZE] = ch[C_LINE, L_DATA, j - i]
+    start = np.int64(SIZE)
+    _products(rows, start, size, start, size, m, ch, np.int64(C_GRAM), start)
     _against(rows, p, np.int64(SIZE), size, m, ch, np.int64(C_LINE), np.int64(L_DATA))
     _prepare_chart(ch, count, nb_, False, spec[1] > 1)
     _scan(spec, ch, count)
@@ -1878,7 +1883,8 @@ def fit_rows(
                 shared[count + 1, k] = shared_weight[k] * axis[2, k]
             shared[size, k] = shared_weight[k]
         _products(
-            shared, np.int64(0), size, np.int64(0), size, mp, shared_ch, np.int64(C_GRAM)
+            shared, np.int64(0), size, np.int64(0), size, mp, shared_ch, np.int64(C_GRAM),
+            np.int64(0),
         )
         _prepare_chart(shared_ch, count, nb_, True, spec[1] > 1)
     free = p
