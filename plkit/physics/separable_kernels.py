@@ -1354,56 +1354,67 @@ def _companions(spec, count, rows, m, w, index, ch):
 
 
 @_njit(_SUMS)
-def _bin(rows, r, sw, white, m, width, bins):
+def _bin(rows, r, sw, white, m, width, weight, signal):
     """Sums over ``width`` points of weights and of weighted residuals (row r), cumulated."""
-    bins[0, 0] = bins[1, 0] = 0.0
+    weight[0] = signal[0] = 0.0
     n = (m + width - 1) // width
     for b in range(n):
         u = v = 0.0
         for k in range(b * width, min((b + 1) * width, m)):
             u += sw[k] * sw[k]
             v += white[k] * rows[r, k]
-        bins[0, b + 1] = bins[0, b] + u
-        bins[1, b + 1] = bins[1, b] + v
+        weight[b + 1] = weight[b] + u
+        signal[b + 1] = signal[b] + v
     return n
 
 
 @_njit(_EXACT)
-def _boxes(rows, r, axis, sw, white, m, floating, signed, picks, most, bins):
+def _score(weight, signal, count, length, slope, share, tiny, lowest, score):
+    """χ² that a box of that length at every place would take off."""
+    shift = np.uint64(length)  # unsigned: no negative index to provide for, so that this vectorises
+    for i in range(np.uint64(count)):
+        w = weight[i + shift] - weight[i]
+        v = signal[i + shift] - signal[i] - w * slope
+        w -= w * w * share
+        v = v if v > lowest else 0.0
+        score[i] = v * v / w if w > tiny else 0.0
+
+
+@_njit(_EXACT)
+def _boxes(rows, r, axis, sw, white, m, floating, signed, picks, most, weight, signal, score):
     """Stretches of the axis that stand out of the residuals of row r: (gain, middle, length).
 
     The best box on a constant (``floating``) or on nothing, by cumulated sums; boxes that overlap a
     better one are left out.
     """
     width = max(1, (m + 63) // 64)
-    n = _bin(rows, r, sw, white, m, width, bins)
-    whole, total = bins[0, n], bins[1, n]
+    n = _bin(rows, r, sw, white, m, width, weight, signal)
+    whole, total = weight[n], signal[n]
     slope = total / whole if floating else 0.0
     share = 1.0 / whole if floating else 0.0
     found = 0
     length = 1
     while length <= max(1, (2 * n) // 3):
-        step = max(1, length // 3)
+        count = n - length + 1
+        _score(
+            weight, signal, count, length, slope, share, 1e-12 * whole,
+            0.0 if signed else -np.inf, score,
+        )  # fmt: skip
         best, at = 0.0, -1
-        count = (n - length) // step + 1
         for i in range(count):
-            s = i * step
-            w = bins[0, s + length] - bins[0, s]
-            v = bins[1, s + length] - bins[1, s] - w * slope
-            w -= w * w * share
-            g = v * v / w if w > 1e-12 * whole else 0.0
-            bins[2, i] = g if v > 0.0 or not signed else 0.0
-        for i in range(count):
-            if bins[2, i] > best:
-                best, at = bins[2, i], i * step
+            if score[i] > best:
+                best, at = score[i], i
         if at >= 0:
             found = _insert_box(best, at, length, picks, found, most)
             if most > 1:  # the best one elsewhere
                 other, there = 0.0, -1
-                for i in range(count):
-                    away = abs(i * step - at) >= length + max(1, length // 2)
-                    if away and bins[2, i] > other:
-                        other, there = bins[2, i], i * step
+                away = length + max(1, length // 2)
+                for i in range(0, at - away + 1):
+                    if score[i] > other:
+                        other, there = score[i], i
+                for i in range(at + away, count):
+                    if score[i] > other:
+                        other, there = score[i], i
                 if there >= 0:
                     found = _insert_box(other, there, length, picks, found, most)
         length = length + max(1, length // 2)
@@ -1596,14 +1607,16 @@ def _one_more_rate(fewer, n_held, grid, grid_theta, sw, rows, m, w, index, ch, p
 
 @_njit(_EXACT)
 def _one_more_peak(
-    part, k, box, held, n_held, residual, axis, sw, white, rows, m, most, picks, bins, w
-):
+    part, k, box, held, n_held, residual, axis, sw, white, rows, m, most, picks, weight,
+    signal, score, w,
+):  # fmt: skip
     """Starts with one peak more: what stands out of the residuals, and peaks split in two."""
     family, qt, q = part[0], part[4], part[5]
     # white carries the sign of the terms: look for what points their way
     found = _boxes(
-        rows, residual, axis, sw, white, m, part[7] > 0, part[6] & 1 == 1, picks, most, bins
-    )
+        rows, residual, axis, sw, white, m, part[7] > 0, part[6] & 1 == 1, picks, most, weight,
+        signal, score,
+    )  # fmt: skip
     splits = 2 * (k - n_held)
     unit = 1.0 / 2.3548200450309493 if family == FICK else 1.0
     count = max(found + splits, 1)
@@ -1646,7 +1659,7 @@ def _vector(w, source, target, n):
 @_njit(_EXACT)
 def _fit_row(
     spec, first, pixel, axis, sw, y, white, box, held, n_held, rows, m, limit, grid, grid_theta,
-    shared, shared_ch, own_ch, line, bins, picks, w, index,
+    shared, shared_ch, own_ch, line, weight, signal, score, picks, w, index,
 ):  # fmt: skip
     """Fit one row with given weights; returns χ², evaluations and convergence; THETA and A.
 
@@ -1738,7 +1751,7 @@ def _fit_row(
                 part = _stage(spec, k)
                 count = _one_more_peak(
                     part, k - 1, box, held, n_held, residual, axis, sw, white, rows, m,
-                    4 if terms > 1 else 2, picks, bins, w,
+                    4 if terms > 1 else 2, picks, weight, signal, score, w,
                 )  # fmt: skip
                 residual = 0
             if k > 1:
@@ -1869,7 +1882,8 @@ def fit_rows(
     rows = np.zeros((SIZE + size, wide))
     w, index = np.zeros((LAYERS, 24, 20)), np.zeros((8, 24), np.int64)
     y, sw, white = np.zeros(mp), np.zeros(mp), np.zeros(mp)
-    picks, bins, line = np.zeros((MAX_CANDIDATES, 3)), np.zeros((3, 72)), np.zeros(size + 8)
+    picks, line = np.zeros((MAX_CANDIDATES, 3)), np.zeros(size + 8)
+    weight, signal, score = np.zeros(80), np.zeros(80), np.zeros(80)
     own_ch, shared_ch = np.zeros((8, size + 8, size + 8)), np.zeros((8, size + 8, size + 8))
     shared = np.zeros((size + 2, wide))
     if count > 0:
@@ -1909,7 +1923,7 @@ def fit_rows(
                 _reweight(spec, rows, y, sw, m, gain, least, floor, w)
             chi2, nfev, converged = _fit_row(
                 spec, r == 0, pixel, axis, sw, y, white, box, held, n_held, rows, mp, limit, grid,
-                grid_theta, shared, shared_ch, own_ch, line, bins, picks, w, index,
+                grid_theta, shared, shared_ch, own_ch, line, weight, signal, score, picks, w, index,
             )  # fmt: skip
             total += nfev
             if r > 0 and nfev <= 1:
