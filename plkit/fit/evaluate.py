@@ -376,12 +376,35 @@ class Evaluator:
             out = np.where(good[:, None, :], out, 0.0)
         bad = np.flatnonzero(~np.isfinite(out.sum(axis=2)).all(axis=1))
         if bad.size:
-            value = np.abs(self.plan.free_of(table[bad]))
-            small = np.minimum(scale[bad], np.where(value > 0.0, value, 1.0))
             part = {k: v[bad] for k, v in cache.items()}
-            again = self.slopes(table[bad], part, small, central)
-            out[bad] = again if good is None else np.where(good[bad][:, None, :], again, 0.0)
+            less = None if good is None else good[bad]
+            out[bad] = self.nearby_slopes(table[bad], part, scale[bad], central, less)
         return out
+
+    def nearby_slopes(
+        self,
+        table: Floats,
+        cache: Cache,
+        scale: Floats,
+        central: bool,
+        good: NDArray[np.bool_] | None,
+    ) -> Floats:
+        """Derivatives by steps that are small beside the parameters themselves.
+
+        Parameters
+        ----------
+        table, cache, scale, central, good
+            As for :meth:`slopes_where`.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (rows, free, points).
+        """
+        value = np.abs(self.plan.free_of(table))
+        small = np.minimum(scale, np.where(value > 0.0, value, 1.0))
+        out = self.slopes(table, cache, small, central)
+        return out if good is None else np.where(good[:, None, :], out, 0.0)
 
     def _known(self, column: int, table: Floats, cache: Cache) -> Floats | None:
         """Derivative by a linear parameter that occurs in one function of a sum only."""

@@ -41,7 +41,7 @@ _ITERATIONS: Final = 60
 # Expected fall of χ², in units of χ²/ν, below which derivatives are taken to both sides, and below
 # which the step is the last one: it then moves no parameter by 1e-4 σ, and what it leaves undone is
 # smaller by the factor with which the steps shrink.
-_NEARLY: Final = 1e-3
+_NEARLY: Final = 1e-5
 _DONE: Final = 1e-8
 # The last step also changes no parameter by more than this part of it.
 _DIGITS: Final = 3e-7
@@ -194,15 +194,25 @@ def _linearise(
         own = cache if mine.all() else {k: v[mine] for k, v in cache.items()}
         good = None if objective.good is None else objective.good[at]
         scale = _scale(evaluator, state, at)
-        slopes = evaluator.slopes_where(table[mine], own, scale, central, good)
-        values = model[mine]
+        here = table if mine.all() else table[mine]
+        values = model if mine.all() else model[mine]
         root = objective.root_weight(values, at)
         residual = objective.y[at] - values
+        slopes = evaluator.slopes(here, own, scale, central)
+        if good is not None:
+            slopes = np.where(good[:, None, :], slopes, 0.0)
         if root is not None:
             slopes *= root[:, None, :]
             residual *= root
             values = values * root
         normal = gram(slopes)
+        lost = np.flatnonzero(~np.isfinite(normal).all(axis=(1, 2)))
+        if lost.size:  # a step of the differences led out of the model
+            part = {k: v[lost] for k, v in own.items()}
+            less = None if good is None else good[lost]
+            again = evaluator.nearby_slopes(here[lost], part, scale[lost], central, less)
+            slopes[lost] = again if root is None else again * root[lost, None, :]
+            normal[lost] = gram(slopes[lost])
         state.normal[at] = normal
         state.gradient[at] = np.vecdot(slopes, residual[:, None, :])
         state.squares[at] = np.vecdot(values, values)
