@@ -279,6 +279,25 @@ TABLE: Final[dict[str, Quantity]] = {
         _q("background_scale", "1", "b", "Background scale", "How often the given background is in the data."),
         # decay traces
         _q("filter_density", "1", "OD", "Filter density", "Decadic optical density of the filter before the detector."),
+        # lifetimes
+        _q("lifetime_1", "ns", "τ₁", "Lifetime 1", "Shortest lifetime, or that of a stretched exponential."),
+        _q("lifetime_2", "ns", "τ₂", "Lifetime 2", "Second shortest lifetime."),
+        _q("lifetime_3", "ns", "τ₃", "Lifetime 3", "Longest of three lifetimes."),
+        _q("amplitude_1", "counts", "a₁", "Amplitude 1", "Counts per bin at the pulse, of lifetime 1."),
+        _q("amplitude_2", "counts", "a₂", "Amplitude 2", "Counts per bin at the pulse, of lifetime 2."),
+        _q("amplitude_3", "counts", "a₃", "Amplitude 3", "Counts per bin at the pulse, of lifetime 3."),
+        _q("beta", "1", "β", "Stretching exponent", "Of exp(−(t/τ)^β)."),
+        _q("background", "counts", "b", "Background", "Counts per bin that do not decay."),
+        _q("irf_shift", "ns", "δ", "Shift of the response",
+           "By how much the response comes later than stated; the time of the pulse where it has no time of its own."),
+        _q("irf_fwhm", "ns", "FWHM", "Width of the response (FWHM)", "Of a Gaussian response of the instrument."),
+        _q("mean_lifetime_amplitude", "ns", "⟨τ⟩_amp", "Mean lifetime, by amplitude",
+           "∫I dt/I(0): Σaτ/Σa, or τ Γ(1/β)/β. Goes with the quantum yield."),
+        _q("mean_lifetime_intensity", "ns", "⟨τ⟩_int", "Mean lifetime, by intensity",
+           "∫tI dt/∫I dt: Σaτ²/Σaτ, or τ Γ(2/β)/Γ(1/β). Mean delay of a photon."),
+        _q("deviance", "1", "D", "Deviance", "2 Σ [μ − y + y ln(y/μ)] of Poisson counts y and expected counts μ."),
+        _q("residual_runs", "1", "z", "Runs of the residual",
+           "Runs of equal sign, in σ of their number; below −3 the model misses the shape of the trace."),
     )
 }
 """Every name with its unit, symbol and meaning, by name."""

@@ -133,7 +133,9 @@ def _ramp(x: float, tau: float) -> float:
 
 
 @_njit(_EXACT)
-def _wrapped(n: int, first: float, slope0: float, tau: float, q: float, col: Floats, dt: Floats) -> None:
+def _wrapped(
+    n: int, first: float, slope0: float, tau: float, q: float, col: Floats, dt: Floats
+) -> None:
     """Add first · qⁱ, the tail of all earlier pulses; slope0 is ∂ ln first/∂ ln τ."""
     value = first
     for i in range(n):
@@ -192,12 +194,12 @@ def _add_gaussian_exponential(
 ) -> None:  # fmt: skip
     """Add the bins of one exponential behind one Gaussian pulse; ds by the centre, dw by ln σ."""
     s = sigma / tau
-    low = max(0, int(math.floor(centre - NEAR * sigma)))
-    high = min(n, int(math.ceil(centre + (NEAR + s) * sigma)) + 1)
+    low = max(0, math.floor(centre - NEAR * sigma))
+    high = min(n, math.ceil(centre + (NEAR + s) * sigma) + 1)
     if low >= n:
         return
     high = max(high, 0)
-    phi = tail = dtail = slope = density = 0.0
+    phi = tail = dtail = slope = 0.0
     for i in range(low, high + 1):
         x = i - centre
         z = x / sigma
@@ -212,7 +214,7 @@ def _add_gaussian_exponential(
             dt[i - 1] += value - tau * (dtail1 - dtail)
             ds[i - 1] += tail - tail1
             dw[i - 1] += sigma * sigma * (slope1 - slope)
-        phi, tail, dtail, slope, density = phi1, tail1, dtail1, slope1, density1
+        phi, tail, dtail, slope, _density = phi1, tail1, dtail1, slope1, density1
     q = math.exp(-1.0 / tau)
     left = -math.expm1(-1.0 / tau)
     log_slope = 1.0 - q / left / tau - s * s
@@ -275,7 +277,7 @@ def _histogram_exponential(
     The weight of a response bin at a distance of n bins and a fraction f is a second difference of
     :func:`_ramp` for n < 1 and C qⁿ⁻¹ for all others: one recursion sums these.
     """
-    m = int(math.ceil(start))
+    m = math.ceil(start)
     f = m - start
     q = math.exp(-1.0 / tau)
     left = -math.expm1(-1.0 / tau)
@@ -437,9 +439,7 @@ def _add_far_stretched(
 
 
 @_njit(_EXACT)
-def _earlier_pulses(
-    x: float, period: float, tau: float, beta: float, out: Floats
-) -> None:
+def _earlier_pulses(x: float, period: float, tau: float, beta: float, out: Floats) -> None:
     """Σ D(x + k period) for k ≥ 2, and its derivatives by ln τ, β and x.
 
     Sixteen terms, then the formula of Euler and Maclaurin with the incomplete gamma function by
@@ -466,9 +466,7 @@ def _earlier_pulses(
     slope = beta * z / t * value
     out[0] += 0.5 * value + period * slope / 12.0
     out[1] += 0.5 * beta * z * value + period / 12.0 * slope * beta * (z - 1.0)
-    out[2] += -0.5 * z * log * value + period / 12.0 * (
-        slope / beta + slope * log * (1.0 - z)
-    )
+    out[2] += -0.5 * z * log * value + period / 12.0 * (slope / beta + slope * log * (1.0 - z))
     out[3] -= 0.5 * slope
     out[3] -= value / period
     power = 1.0 / beta - 1.0
@@ -493,9 +491,7 @@ def _add_earlier_stretched(
 ) -> None:  # fmt: skip
     """Add what earlier pulses left: the last one bin by bin, all others interpolated."""
     if centre - period < -4.0:
-        _add_far_stretched(
-            n, 0, centre - period, variance, tau, beta, 1.0, col, dt, db, ds, dw
-        )
+        _add_far_stretched(n, 0, centre - period, variance, tau, beta, 1.0, col, dt, db, ds, dw)
     spread = math.sqrt(variance)
     size = _N_CHEBYSHEV
     table = np.zeros((size, 4))
@@ -534,7 +530,7 @@ def _pulse_stretched(
 ) -> None:
     """Bins of D from a pulse of no width at ``start``."""
     k = math.floor(start)
-    skipped = max(-k, 0)  # cells before the first bin
+    max(-k, 0)  # cells before the first bin
     size = n - k + 1 if k < n else 1
     work = np.empty((6, max(size, 2)))
     f = k + 1.0 - start
@@ -570,7 +566,7 @@ def _histogram_stretched(
     col: Floats, dt: Floats, db: Floats, ds: Floats,
 ) -> None:  # fmt: skip
     """Bins of D through a measured response, uniform within each of its bins."""
-    m = int(math.ceil(start))
+    m = math.ceil(start)
     size = max(n - m + 1, 2)
     work = np.empty((6, size))
     _cells(size, m - start, tau, beta, work[0], work[1], work[2], work[3], work[4], work[5])
@@ -594,12 +590,10 @@ def _gaussian_stretched(
     """Bins of D through a Gaussian: ∫ D(x) [Φ at the right edge − Φ at the left edge] dx."""
     for i in range(n):
         col[i] = dt[i] = db[i] = ds[i] = dw[i] = 0.0
-    far = min(max(int(math.ceil(centre + max(FAR * sigma, 4.0))), 0), n)
+    far = min(max(math.ceil(centre + max(FAR * sigma, 4.0)), 0), n)
     if far < n:
-        _add_far_stretched(
-            n, far, centre, sigma * sigma, tau, beta, 1.0, col, dt, db, ds, dw
-        )
-    low = max(0, int(math.floor(centre - NEAR * sigma)))
+        _add_far_stretched(n, far, centre, sigma * sigma, tau, beta, 1.0, col, dt, db, ds, dw)
+    low = max(0, math.floor(centre - NEAR * sigma))
     # Panels: narrow ones at the cusp of D, then one σ wide.
     width = min(sigma, tau)
     x0, x1 = 0.0, width * 2.0**-18
@@ -612,8 +606,8 @@ def _gaussian_stretched(
             z = math.exp(beta * log)
             value = math.exp(-z) * step * _PANEL_WEIGHTS[k]
             d, b = beta * z * value, -z * log * value
-            first = max(low, int(math.floor(centre + x - NEAR * sigma)) - 1)
-            last = min(far, int(math.ceil(centre + x + NEAR * sigma)) + 1)
+            first = max(low, math.floor(centre + x - NEAR * sigma) - 1)
+            last = min(far, math.ceil(centre + x + NEAR * sigma) + 1)
             v0 = (first - centre - x) / sigma
             phi0 = 0.5 * math.erfc(-v0 * 0.7071067811865476)
             density0 = math.exp(-0.5 * v0 * v0 - _LN_SQRT_2PI) if abs(v0) < 38.0 else 0.0
@@ -666,7 +660,7 @@ def _columns(
             )
         return
     if kind == HISTOGRAM:
-        _on_data_bins(n, h, int(math.ceil(h_start + shift)), moved)
+        _on_data_bins(n, h, math.ceil(h_start + shift), moved)
     for k in range(m):
         tau = math.exp(shape[k])
         if kind == PULSE:
@@ -839,7 +833,7 @@ def _group_cost(
     for i in range(size):
         p = members[i] if i < m else last
         cost -= x[i] * (rhs[p] - level * gram[p, last])
-    return cost
+    return float(cost)
 
 
 @_njit(_EXACT)
@@ -884,9 +878,7 @@ def _search(
 
 
 @_njit(_EXACT)
-def scan_cost(
-    y: Floats, m: int, floor: float, fixed: bool, edges: Ints, columns: Floats
-) -> float:
+def scan_cost(y: Floats, m: int, floor: float, fixed: bool, edges: Ints, columns: Floats) -> float:
     """χ² of the best group of columns for one trace."""
     size = columns.shape[0]
     gram, rhs = np.empty((size, size)), np.empty(size)
@@ -894,7 +886,7 @@ def scan_cost(
     yy = _gram(y, edges, columns, np.empty(cells), np.empty(cells), np.empty(cells), gram, rhs)
     chosen, costs = np.zeros((1, 3), np.int64), np.full(1, np.inf)
     if _search(m, size - 1, floor, fixed, gram, rhs, yy, chosen, costs) == 0:
-        return np.inf
+        return math.inf
     return float(costs[0])
 
 
@@ -1230,7 +1222,11 @@ def fit_rows(
     yc, w, scaled = np.empty(cells), np.empty(cells), np.empty(cells)
     gram, rhs = np.empty((n_grid + 1, n_grid + 1)), np.empty(n_grid + 1)
     chosen, costs = np.zeros((MAX_STARTS, 3), np.int64), np.empty(MAX_STARTS)
-    x, b, a = np.empty(amplitudes + 1), np.empty(amplitudes + 1), np.empty((amplitudes + 1, amplitudes + 1))
+    x, b, a = (
+        np.empty(amplitudes + 1),
+        np.empty(amplitudes + 1),
+        np.empty((amplitudes + 1, amplitudes + 1)),
+    )
     q, best, own_low, own_high = np.empty(total), np.empty(total), np.empty(total), np.empty(total)
     live = np.zeros(total, np.bool_)
     evals = np.zeros(1, np.int64)
