@@ -13,12 +13,16 @@ from plkit.fit.traces import Traces
 from plkit.lifetimes.inputs import Photons, response_from
 from plkit.names import DELAY, INTENSITY
 from plkit.physics.decay import FWHM_PER_SIGMA, Response, expected_counts
+from plkit.schema import require_unit
 
 __all__ = ["expected_decay"]
 
 
 def expected_decay(
-    fit: xr.Dataset, *, irf: xr.Dataset | xr.DataArray | None = None
+    fit: xr.Dataset,
+    decay: xr.Dataset | xr.DataArray,
+    *,
+    irf: xr.Dataset | xr.DataArray | None = None,
 ) -> xr.DataArray:
     """Counts that a fit of lifetimes expects in every bin of its window.
 
@@ -26,6 +30,8 @@ def expected_decay(
     ----------
     fit : xarray.Dataset
         Result of :func:`plkit.fit_lifetimes`, or a part of it.
+    decay : xarray.Dataset or xarray.DataArray
+        What was fitted: the curve gets its delays.
     irf : xarray.Dataset or xarray.DataArray, optional
         The response, where a measured one was fitted with.
 
@@ -45,7 +51,7 @@ def expected_decay(
     >>> counts = np.random.default_rng(0).poisson(800.0 * np.exp(-t / 40.0) + 3.0)
     >>> decay = xr.DataArray(counts, dims="delay", coords={"delay": t})
     >>> from plkit import fit_lifetimes
-    >>> curve = expected_decay(fit_lifetimes(decay))
+    >>> curve = expected_decay(fit_lifetimes(decay), decay)
     >>> bool(np.isclose(curve.sum(), counts.sum()))  # as every fit of Poisson counts with a constant
     True
     """
@@ -57,7 +63,15 @@ def expected_decay(
         )
     width, start = float(fit.attrs["bin_width_ns"]), float(fit.attrs["window_start_ns"])
     n = round((float(fit.attrs["window_stop_ns"]) - start) / width)
-    x = start + width * np.arange(n, dtype=np.float64)
+    delay = require_unit(decay[DELAY], DELAY, action)
+    x = np.sort(delay.values.astype(np.float64))
+    x = x[(x > start - 0.5 * width) & (x < start + (n - 0.5) * width)]
+    if x.size != n:
+        raise DataError(
+            action,
+            f"'decay' has {x.size} of the {n} bins of the fit",
+            "Pass the trace that was fitted.",
+        )
     outer = fit["background"]
     kind = str(fit.attrs["irf"])
     gain = 1.0

@@ -226,7 +226,6 @@ def _status(fit: DecayFit, m: int, photons: Photons, scaled: bool) -> NDArray[np
     """What every fit is worth."""
     amplitudes = max(m, 1)
     lifetimes = slice(amplitudes, amplitudes + amplitudes)
-    size = 3 if m == 0 else 2 * m
     values, variance = fit.values, np.diagonal(fit.covariance, axis1=1, axis2=2)
     with np.errstate(invalid="ignore", divide="ignore"):
         a, tau = values[:, :amplitudes], values[:, lifetimes]
@@ -242,7 +241,7 @@ def _status(fit: DecayFit, m: int, photons: Photons, scaled: bool) -> NDArray[np
                 - 2.0 * fit.covariance[:, i, j] / (values[:, i] * values[:, j])
             )
             known &= np.log(values[:, j] / values[:, i]) > np.sqrt(relative)
-    held = fit.held[:, amplitudes : size + 1].any(axis=1)
+    held = fit.held[:, amplitudes:].any(axis=1)
     with np.errstate(invalid="ignore"):
         changed = has_change(
             fit.deviance_constant, fit.deviance, fit.n_bins, fit.n_free, not scaled

@@ -288,7 +288,7 @@ def response_from(irf: Any, photons: Photons) -> Response:
     if isinstance(irf, (int, float)) and not isinstance(irf, bool):
         if not (np.isfinite(irf) and irf > 0.0):
             raise DataError(ACTION, f"'irf' is {irf:g} ns, not a positive width")
-        return Response(GAUSSIAN, sigma=max(float(irf) / FWHM_PER_SIGMA / photons.width, 0.05))
+        return Response(GAUSSIAN, sigma=max(float(irf) / FWHM_PER_SIGMA / photons.width, 0.1))
     if not isinstance(irf, (xr.Dataset, xr.DataArray)):
         raise DataError(
             ACTION,

@@ -41,7 +41,7 @@ PULSE, GAUSSIAN, HISTOGRAM = 0, 1, 2
 STRETCHED: Final = 0
 """In place of a number of exponentials."""
 CONVERGED, NOT_CONVERGED, NO_DATA = 0, 1, 2
-MAX_STEPS: Final = 120
+MAX_STEPS: Final = 200
 MAX_STARTS: Final = 3
 NEAR: Final = 9.0
 """In σ of a Gaussian: beyond it nothing is left of 10⁶ counts."""
@@ -902,20 +902,12 @@ def _weighted_dot(a: Floats, b: Floats, n: int) -> float:
 
 
 @_njit(_EXACT)
-def _evaluate(
-    m: int, kind: int, n: int, y: Floats, q: Floats, h: Floats, h_start: float, spread: Floats,
-    period: float, moved: Floats, c: Floats, mu: Floats,
-) -> float:  # fmt: skip
-    """Half the deviance; fills the columns and the expected counts."""
+def _mix(m: int, n: int, y: Floats, q: Floats, c: Floats, mu: Floats) -> float:
+    """Expected counts from the columns, and half the deviance."""
     size = 3 if m == STRETCHED else 2 * m
-    amplitudes = max(m, 1)
-    _columns(
-        m, kind, n, q[amplitudes:size], q[size + 1], q[size + 2], h, h_start, spread, period,
-        moved, c,
-    )  # fmt: skip
     for i in range(n):
         mu[i] = q[size]
-    for k in range(amplitudes):
+    for k in range(max(m, 1)):
         for i in range(n):
             mu[i] += q[k] * c[k, i]
     total = 0.0
@@ -926,6 +918,20 @@ def _evaluate(
         elif y[i] == 0.0:
             total += mu[i]
     return total
+
+
+@_njit(_EXACT)
+def _evaluate(
+    m: int, kind: int, n: int, y: Floats, q: Floats, h: Floats, h_start: float, spread: Floats,
+    period: float, moved: Floats, c: Floats, mu: Floats,
+) -> float:  # fmt: skip
+    """Half the deviance; fills the columns and the expected counts."""
+    size = 3 if m == STRETCHED else 2 * m
+    _columns(
+        m, kind, n, q[max(m, 1) : size], q[size + 1], q[size + 2], h, h_start, spread, period,
+        moved, c,
+    )  # fmt: skip
+    return _mix(m, n, y, q, c, mu)
 
 
 @_njit(_SUMS)
@@ -1047,6 +1053,40 @@ def _mark_live(
 
 
 @_njit(_EXACT)
+def _relax(
+    m: int, n: int, y: Floats, q: Floats, low: Floats, high: Floats, linear: NDArray[np.bool_],
+    c: Floats, mu: Floats, root: Floats, jac: Floats, value: float, work: Floats, index: Ints,
+    live: NDArray[np.bool_],
+) -> float:  # fmt: skip
+    """Let amplitudes and background follow the lifetimes: a convex problem with known columns."""
+    size = q.size
+    g, hess = work[size], work[:size]
+    d, b, x, old = work[size + 1], work[size + 2], work[size + 3], work[size + 4]
+    a = work[size + 5 :]
+    for _ in range(4):
+        _normal(m, n, y, q, linear, c, mu, root, jac, g, hess)
+        for p in range(size):
+            live[p] = linear[p] and not (q[p] <= low[p] and g[p] > 0.0)
+        fall = _step(size, q, low, high, live, 1e-10, g, hess, d, a, b, x, index)
+        if not fall > 1e-10:
+            break
+        for p in range(size):
+            old[p] = q[p]
+            if live[p]:
+                q[p] = max(q[p] + d[p], low[p])
+        new = _mix(m, n, y, q, c, mu)
+        if not new < value:
+            for p in range(size):
+                q[p] = old[p]
+            _mix(m, n, y, q, c, mu)
+            break
+        value = new
+        if fall < 1e-2:
+            break
+    return value
+
+
+@_njit(_EXACT)
 def _descend(
     m: int, kind: int, n: int, y: Floats, q: Floats, low: Floats, high: Floats,
     free: NDArray[np.bool_], h: Floats, h_start: float, spread: Floats, period: float,
@@ -1057,10 +1097,16 @@ def _descend(
     size = q.size
     a, b, x = np.empty((size, size)), np.empty(size), np.empty(size)
     d, trial, index = np.empty(size), np.empty(size), np.zeros(size, np.int64)
-    live = np.zeros(size, np.bool_)
+    live, linear = np.zeros(size, np.bool_), np.zeros(size, np.bool_)
+    movable = np.zeros(size, np.bool_)
+    work = np.empty((2 * size + 5, size))
+    for k in range(max(m, 1)):
+        linear[k] = True
+    linear[3 if m == STRETCHED else 2 * m] = free[3 if m == STRETCHED else 2 * m]
     first = 1 if m == STRETCHED else m
     last = 2 if m == STRETCHED else 2 * m
     value = _evaluate(m, kind, n, y, q, h, h_start, spread, period, moved, c, mu)
+    value = _relax(m, n, y, q, low, high, linear, c, mu, root, jac, value, work, index, movable)
     evals[0] += 1
     damping = 1e-3
     fresh = True
@@ -1082,6 +1128,10 @@ def _descend(
         for p in range(size):
             trial[p] = min(max(q[p] + shrink * d[p], low[p]), high[p]) if live[p] else q[p]
         new = _evaluate(m, kind, n, y, trial, h, h_start, spread, period, moved, c, mu)
+        if fall > 1e-6:
+            new = _relax(
+                m, n, y, trial, low, high, linear, c, mu, root, jac, new, work, index, movable
+            )
         evals[0] += 1
         noise = 1e-13 * (abs(value) + 1.0)
         if new <= value + (noise if fall < 1e-6 else 0.0):
@@ -1296,6 +1346,12 @@ def fit_rows(
                 for k in range(m):
                     if best[k] <= own_low[k]:
                         lost = k
+                q[:] = best
+                for k in range(m - 1):  # two that became one
+                    for j in range(k + 1, m):
+                        if lost < 0 and abs(best[m + k] - best[m + j]) < 0.02:
+                            lost = k
+                            q[j] += q[k]
                 if lost < 0:
                     break
                 _evaluate(m, kind, n, yr, best, h, h_start, spread, period, moved, c, mu)
@@ -1314,7 +1370,6 @@ def fit_rows(
                         where, gain = grid, slope * slope / power
                 if where < 0:
                     break
-                q[:] = best
                 q[m + lost] = shapes[where, 0]
                 q[lost] = 1e-3 * counts / known
                 value, came = _descend(
