@@ -322,11 +322,12 @@ def _measured_response(irf: xr.Dataset | xr.DataArray, photons: Photons) -> Resp
     total = float(h.sum())
     if not total > 0.0:
         raise DataError(ACTION, f"the response holds {total:g} counts, not a pulse")
-    level = float(np.median(h)) * h.size / total
+    tenth = max(h.size // 10, 1)
+    level = min(float(h[:tenth].mean()), float(h[-tenth:].mean())) * h.size / total
     if level > 0.02:
         warnings.warn(
-            f"A constant level makes {100 * level:.0f} % of the response: subtract it, "
-            "irf - irf.median(), or the decay seems to come from all times.",
+            f"A constant level makes {100 * level:.0f} % of the response, as if the pulse came at all times: "
+            "subtract the mean of the bins before the pulse.",
             PlkitWarning,
             stacklevel=4,
         )
