@@ -15,7 +15,9 @@ from plkit.physics.decay import Response, expected_counts
 
 WIDTH = 0.1
 N = 256
-STRUCTURE = np.exp(-0.5 * ((np.arange(40) - 12) / 3.0) ** 2) + 0.1 * np.exp(-np.maximum(np.arange(40) - 12, 0) / 6.0)
+STRUCTURE = np.exp(-0.5 * ((np.arange(40) - 12) / 3.0) ** 2) + 0.1 * np.exp(
+    -np.maximum(np.arange(40) - 12, 0) / 6.0
+)
 STRUCTURE[:6] = 0.0
 RESPONSE = Response("histogram", STRUCTURE / STRUCTURE.sum(), 0.0)
 
@@ -25,7 +27,9 @@ def decay_array(counts: np.ndarray, width: float = WIDTH) -> xr.DataArray:
     coords = {"delay": ("delay", np.arange(counts.shape[-1]) * width, {"units": "ns"})}
     if counts.ndim == 2:
         coords["y"] = ("y", np.arange(counts.shape[0]) * 1.0, {"units": "um"})
-    return xr.DataArray(counts, dims=dims, coords=coords, attrs={"units": "counts"}, name="intensity")
+    return xr.DataArray(
+        counts, dims=dims, coords=coords, attrs={"units": "counts"}, name="intensity"
+    )
 
 
 IRF = decay_array(STRUCTURE * 1e5)
@@ -33,7 +37,15 @@ IRF = decay_array(STRUCTURE * 1e5)
 
 def simulated(rng: np.random.Generator, rows: int, total: float, a, tau, *, beta=None, response=RESPONSE, shift=17.3, share=0.05, period=0.0):  # fmt: skip
     """Poisson counts, and the true amplitudes, lifetimes [ns] and background."""
-    mu = expected_counts(N, a, np.asarray(tau) / WIDTH, beta=beta, shift=shift, response=response, period=period / WIDTH)
+    mu = expected_counts(
+        N,
+        a,
+        np.asarray(tau) / WIDTH,
+        beta=beta,
+        shift=shift,
+        response=response,
+        period=period / WIDTH,
+    )
     scale, background = total / mu.sum(), share * total / N
     truth = {"background": background}
     amplitudes = np.asarray(a) * scale
@@ -44,13 +56,17 @@ def simulated(rng: np.random.Generator, rows: int, total: float, a, tau, *, beta
     else:
         means = physics.stretched_mean_lifetimes(tau[0], beta)
         truth["beta"] = beta
-    truth |= dict(zip(("mean_lifetime_amplitude", "mean_lifetime_intensity"), map(float, means), strict=True))
+    truth |= dict(
+        zip(("mean_lifetime_amplitude", "mean_lifetime_intensity"), map(float, means), strict=True)
+    )
     if response.kind != "pulse":
         truth["irf_shift"] = shift * WIDTH
     return decay_array(rng.poisson(mu * scale + background, (rows, N))), truth
 
 
-def check_coverage(fit: xr.Dataset, truth: dict[str, float], low: float, high: float, bias: float) -> None:
+def check_coverage(
+    fit: xr.Dataset, truth: dict[str, float], low: float, high: float, bias: float
+) -> None:
     for name, value in truth.items():
         x, sigma = fit[name].values, fit[f"{name}_stderr"].values
         good = np.isfinite(x) & (sigma > 0)
@@ -97,7 +113,11 @@ def test_proof_lifetimes_of_300_photons(rng: np.random.Generator) -> None:
     neyman = []
     for row in data.values[:60]:
         fitted, _ = curve_fit(
-            lambda t, a, tau, b: a * np.exp(-t / abs(tau)) + b, t, row, (10.0, 4.0, 0.1), np.sqrt(np.maximum(row, 1.0))
+            lambda t, a, tau, b: a * np.exp(-t / abs(tau)) + b,
+            t,
+            row,
+            (10.0, 4.0, 0.1),
+            np.sqrt(np.maximum(row, 1.0)),
         )
         neyman.append(abs(fitted[1]))
     ours = fit.lifetime_1.values[:60]
@@ -106,7 +126,9 @@ def test_proof_lifetimes_of_300_photons(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("total", [3e3, 1e5, 1e6])
-def test_proof_lifetimes_coverage_of_two_exponentials(rng: np.random.Generator, total: float) -> None:
+def test_proof_lifetimes_coverage_of_two_exponentials(
+    rng: np.random.Generator, total: float
+) -> None:
     data, truth = simulated(rng, 600, total, [1.0, 0.5], [1.0, 6.0])
     fit = plkit.fit_lifetimes(data, irf=IRF, n_exponentials=2)
     assert float((fit.fit_status <= 1).mean()) > 0.98
@@ -119,15 +141,28 @@ def test_proof_lifetimes_coverage_of_three_exponentials(rng: np.random.Generator
 
 
 @pytest.mark.parametrize("total", [3e3, 1e5])
-def test_proof_lifetimes_coverage_of_a_stretched_exponential(rng: np.random.Generator, total: float) -> None:
+def test_proof_lifetimes_coverage_of_a_stretched_exponential(
+    rng: np.random.Generator, total: float
+) -> None:
     data, truth = simulated(rng, 300, total, [1.0], [3.0], beta=0.6)
     check_coverage(plkit.fit_lifetimes(data, irf=IRF, model="stretched"), truth, 0.59, 0.77, 0.25)
 
 
 def test_proof_lifetimes_a_train_of_pulses(rng: np.random.Generator) -> None:
-    data, truth = simulated(rng, 400, 1e6, [1.0], [20.0], response=Response("gaussian", sigma=2.0), shift=60.0, period=N * WIDTH)
+    data, truth = simulated(
+        rng,
+        400,
+        1e6,
+        [1.0],
+        [20.0],
+        response=Response("gaussian", sigma=2.0),
+        shift=60.0,
+        period=N * WIDTH,
+    )
     rate = 1e9 / (N * WIDTH)
-    fit = plkit.fit_lifetimes(data.assign_attrs(repetition_rate_hz=rate), irf="gaussian", background=truth["background"])
+    fit = plkit.fit_lifetimes(
+        data.assign_attrs(repetition_rate_hz=rate), irf="gaussian", background=truth["background"]
+    )
     del truth["background"]
     check_coverage(fit, truth, 0.60, 0.76, 0.17)
     assert fit.attrs["pulse_period_ns"] == pytest.approx(N * WIDTH)
@@ -138,7 +173,12 @@ def test_proof_lifetimes_a_train_of_pulses(rng: np.random.Generator) -> None:
 
 def test_sigma_is_that_of_many_repetitions_for_counts_with_gain(rng: np.random.Generator) -> None:
     data, truth = simulated(rng, 400, 1e4, [1.0], [4.0])
-    ds = (data * 7.0).assign_attrs(data.attrs).to_dataset(name="intensity").assign(noise_gain=((), 7.0, {"units": "counts"}))
+    ds = (
+        (data * 7.0)
+        .assign_attrs(data.attrs)
+        .to_dataset(name="intensity")
+        .assign(noise_gain=((), 7.0, {"units": "counts"}))
+    )
     truth["amplitude_1"] *= 7.0
     truth["background"] *= 7.0
     check_coverage(plkit.fit_lifetimes(ds, irf=IRF), truth, 0.60, 0.76, 0.17)
@@ -146,7 +186,10 @@ def test_sigma_is_that_of_many_repetitions_for_counts_with_gain(rng: np.random.G
 
 def test_scaled_noise_widens_sigma_by_what_the_residual_shows(rng: np.random.Generator) -> None:
     data, _ = simulated(rng, 1, 1e5, [1.0], [4.0])
-    poisson, scaled = plkit.fit_lifetimes(data, irf=IRF), plkit.fit_lifetimes(data, irf=IRF, noise="scaled")
+    poisson, scaled = (
+        plkit.fit_lifetimes(data, irf=IRF),
+        plkit.fit_lifetimes(data, irf=IRF, noise="scaled"),
+    )
     np.testing.assert_array_equal(scaled.lifetime_1, poisson.lifetime_1)
     ratio = scaled.lifetime_1_stderr / poisson.lifetime_1_stderr
     np.testing.assert_allclose(ratio, np.sqrt(poisson.redchi))
@@ -156,9 +199,17 @@ def test_scaled_noise_widens_sigma_by_what_the_residual_shows(rng: np.random.Gen
 # Names, units, dims --------------------------------------------------------------------------------
 
 
-def test_result_has_the_names_units_and_dims_that_are_promised(rng: np.random.Generator, tmp_path: Path) -> None:
+def test_result_has_the_names_units_and_dims_that_are_promised(
+    rng: np.random.Generator, tmp_path: Path
+) -> None:
     data, _ = simulated(rng, 6, 1e5, [1.0, 0.5], [1.0, 6.0])
-    stack = data.rename(y="i").assign_coords(i=np.arange(6)).coarsen(i=3).construct(i=("y", "x")).drop_vars("i")
+    stack = (
+        data.rename(y="i")
+        .assign_coords(i=np.arange(6))
+        .coarsen(i=3)
+        .construct(i=("y", "x"))
+        .drop_vars("i")
+    )
     fit = plkit.fit_lifetimes(stack, irf=IRF, n_exponentials=2)
     own = ["amplitude_1", "amplitude_2", "lifetime_1", "lifetime_2", "background", "irf_shift"]
     assert fit.param_i.values.tolist() == own
@@ -177,21 +228,39 @@ def test_result_has_the_names_units_and_dims_that_are_promised(rng: np.random.Ge
 
 
 def test_stretched_and_gaussian_have_their_own_parameters(rng: np.random.Generator) -> None:
-    data, _ = simulated(rng, 1, 1e5, [1.0], [3.0], beta=0.6, response=Response("gaussian", sigma=2.0), shift=30.4)
+    data, _ = simulated(
+        rng, 1, 1e5, [1.0], [3.0], beta=0.6, response=Response("gaussian", sigma=2.0), shift=30.4
+    )
     fit = plkit.fit_lifetimes(data.isel(y=0), irf="gaussian", model="stretched")
-    assert fit.param_i.values.tolist() == ["amplitude_1", "lifetime_1", "beta", "background", "irf_shift", "irf_fwhm"]
+    assert fit.param_i.values.tolist() == [
+        "amplitude_1",
+        "lifetime_1",
+        "beta",
+        "background",
+        "irf_shift",
+        "irf_fwhm",
+    ]
     assert fit.attrs["model"] == "stretched"
     assert float(fit.irf_fwhm) == pytest.approx(2.0 * physics.FWHM_PER_SIGMA * WIDTH, rel=0.05)
     assert float(fit.irf_shift) == pytest.approx(3.04, abs=0.02)
 
 
-def test_the_unit_of_delay_and_the_order_of_dims_and_bins_do_not_matter(rng: np.random.Generator) -> None:
+def test_the_unit_of_delay_and_the_order_of_dims_and_bins_do_not_matter(
+    rng: np.random.Generator,
+) -> None:
     data, _ = simulated(rng, 3, 1e4, [1.0], [4.0])
     fit = plkit.fit_lifetimes(data, irf=IRF)
     in_ps = data.assign_coords(delay=("delay", data.delay.values * 1000, {"units": "ps"}))
     irf_ps = IRF.assign_coords(delay=("delay", IRF.delay.values * 1000, {"units": "ps"}))
-    for other, irf in ((in_ps, irf_ps), (data.T, IRF), (data.isel(delay=slice(None, None, -1)), IRF), (data.astype(np.uint16), IRF)):
-        np.testing.assert_allclose(plkit.fit_lifetimes(other, irf=irf).lifetime_1, fit.lifetime_1, rtol=1e-6)
+    for other, irf in (
+        (in_ps, irf_ps),
+        (data.T, IRF),
+        (data.isel(delay=slice(None, None, -1)), IRF),
+        (data.astype(np.uint16), IRF),
+    ):
+        np.testing.assert_allclose(
+            plkit.fit_lifetimes(other, irf=irf).lifetime_1, fit.lifetime_1, rtol=1e-6
+        )
     chunked = data.chunk(y=1)
     np.testing.assert_array_equal(plkit.fit_lifetimes(chunked, irf=IRF).lifetime_1, fit.lifetime_1)
 
@@ -206,7 +275,9 @@ def test_a_shift_may_be_known_and_an_axis_may_start_anywhere(rng: np.random.Gene
     assert float(known.lifetime_1_stderr) < float(free.lifetime_1_stderr)
     moved = data.isel(y=0).assign_coords(delay=data.delay + 5.0)
     moved.delay.attrs["units"] = "ns"
-    assert float(plkit.fit_lifetimes(moved, irf=IRF).irf_shift) == pytest.approx(float(free.irf_shift) + 5.0, abs=1e-6)
+    assert float(plkit.fit_lifetimes(moved, irf=IRF).irf_shift) == pytest.approx(
+        float(free.irf_shift) + 5.0, abs=1e-6
+    )
     part = plkit.fit_lifetimes(data.isel(y=0), irf=IRF, window=(2.0, 20.0))
     assert part.attrs["window_start_ns"] == pytest.approx(2.0)
     assert abs(float(part.lifetime_1 - free.lifetime_1)) < 2 * float(part.lifetime_1_stderr)
@@ -249,7 +320,11 @@ def test_status_says_what_a_fit_is_worth(rng: np.random.Generator) -> None:
     few = np.full((1, N), np.nan)
     few[0, :4] = 3.0
     good = simulated(rng, 1, 1e5, [1.0], [4.0], response=Response(), shift=0.0)[0].values
-    fit = plkit.fit_lifetimes(decay_array(np.concatenate([flat, empty, gone, few, good])), n_exponentials=2, window=(0.0, N * WIDTH))
+    fit = plkit.fit_lifetimes(
+        decay_array(np.concatenate([flat, empty, gone, few, good])),
+        n_exponentials=2,
+        window=(0.0, N * WIDTH),
+    )
     assert fit.fit_status.values[:5].tolist() == [3, 3, 3, 3, 3]
     assert fit.fit_status.values[5] == 4
     assert fit.fit_status.values[6] == 2  # one lifetime, fitted with two

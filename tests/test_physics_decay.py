@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -30,12 +31,17 @@ def emitted(x: float, tau: float, beta: float) -> float:
     return tau / beta * gamma(1 / beta) * gammainc(1 / beta, (max(x, 0.0) / tau) ** beta)
 
 
-def by_quadrature(i: int, tau: float, beta: float, response: Response, shift: float, period: float) -> float:
+def by_quadrature(
+    i: int, tau: float, beta: float, response: Response, shift: float, period: float
+) -> float:
     """Expected count of bin i, by adaptive quadrature over the time of arrival."""
     earlier = range(-1, 12 if beta == 1.0 else 300) if period else [0]
 
     def after(u: float) -> float:
-        return sum(emitted(i + 1 - u + k * period, tau, beta) - emitted(i - u + k * period, tau, beta) for k in earlier)
+        return sum(
+            emitted(i + 1 - u + k * period, tau, beta) - emitted(i - u + k * period, tau, beta)
+            for k in earlier
+        )
 
     if response.kind == "pulse":
         return after(shift)
@@ -57,14 +63,21 @@ def by_quadrature(i: int, tau: float, beta: float, response: Response, shift: fl
     total = 0.0
     for (low, high), w in zip(ends, weight, strict=True):
         cuts = [low, *sorted(c for c in (i, i + 1, shift) if low < c < high), high]
-        for a, b in zip(cuts[:-1], cuts[1:], strict=True):
-            total += w * quad(lambda u: density(u) * after(u), a, b, epsabs=1e-11, epsrel=1e-9, limit=100)[0]
+        for a, b in itertools.pairwise(cuts):
+            total += (
+                w
+                * quad(lambda u: density(u) * after(u), a, b, epsabs=1e-11, epsrel=1e-9, limit=100)[
+                    0
+                ]
+            )
     return total
 
 
 @pytest.mark.parametrize(("response", "shift"), PULSES, ids=IDS)
 @pytest.mark.parametrize("period", [0.0, 75.3])
-def test_proof_lifetimes_exponential_bins_are_exact(response: Response, shift: float, period: float) -> None:
+def test_proof_lifetimes_exponential_bins_are_exact(
+    response: Response, shift: float, period: float
+) -> None:
     taus = [0.5, 6.0] if period and response.kind != "pulse" else [0.5, 6.0, 40.0]
     for tau in taus:
         ours = expected_counts(60, [1.0], [tau], shift=shift, response=response, period=period)
@@ -77,23 +90,31 @@ def test_proof_lifetimes_exponential_bins_are_exact(response: Response, shift: f
 def test_proof_lifetimes_stretched_bins(response: Response, shift: float, period: float) -> None:
     bins = BINS if response.kind == "pulse" else [6, 12, 13, 20]
     for tau, beta in [(6.0, 0.5), (40.0, 0.8), (3.0, 0.35)][: 3 if response.kind == "pulse" else 1]:
-        ours = expected_counts(60, [1.0], [tau], beta=beta, shift=shift, response=response, period=period)
+        ours = expected_counts(
+            60, [1.0], [tau], beta=beta, shift=shift, response=response, period=period
+        )
         truth = np.array([by_quadrature(i, tau, beta, response, shift, period) for i in bins])
         np.testing.assert_allclose(ours[bins], truth, rtol=1e-4, atol=2e-6 * ours.max())
 
 
 @pytest.mark.parametrize(("response", "shift"), PULSES, ids=IDS)
 @pytest.mark.parametrize("period", [0.0, 75.3])
-def test_a_stretched_exponential_with_exponent_one_is_an_exponential(response: Response, shift: float, period: float) -> None:
+def test_a_stretched_exponential_with_exponent_one_is_an_exponential(
+    response: Response, shift: float, period: float
+) -> None:
     args = {"shift": shift, "response": response, "period": period}
     plain = expected_counts(60, [1.0], [6.0], **args)
-    np.testing.assert_allclose(expected_counts(60, [1.0], [6.0], beta=1.0, **args), plain, atol=1e-5)
+    np.testing.assert_allclose(
+        expected_counts(60, [1.0], [6.0], beta=1.0, **args), plain, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(("response", "shift"), PULSES[1:], ids=IDS[1:])
 @pytest.mark.parametrize("m", [0, 2])
 @pytest.mark.parametrize("period", [0.0, 75.3])
-def test_derivatives_are_those_of_the_columns(response: Response, shift: float, m: int, period: float) -> None:
+def test_derivatives_are_those_of_the_columns(
+    response: Response, shift: float, m: int, period: float
+) -> None:
     from plkit.physics import decay_kernels as kernels
 
     h = np.ascontiguousarray(response.histogram)
@@ -102,7 +123,20 @@ def test_derivatives_are_those_of_the_columns(response: Response, shift: float, 
 
     def columns(shape: np.ndarray, shift: float, width: float) -> np.ndarray:
         c = np.zeros((5 if m == 0 else 8, 60))
-        kernels._columns(m, response.code, 60, shape, shift, width, h, float(response.start), response.spread, period, np.empty(62), c)
+        kernels._columns(
+            m,
+            response.code,
+            60,
+            shape,
+            shift,
+            width,
+            h,
+            float(response.start),
+            response.spread,
+            period,
+            np.empty(62),
+            c,
+        )
         return c
 
     exact, eps = columns(shape, shift, width), 1e-5
@@ -114,7 +148,10 @@ def test_derivatives_are_those_of_the_columns(response: Response, shift: float, 
     if response.kind == "gaussian":
         moves.append((4 if m == 0 else 6, np.zeros(2), 0.0, eps))
     for row, ds, dx, dw in moves:
-        numeric = (columns(shape + ds, shift + dx, width + dw)[0] - columns(shape - ds, shift - dx, width - dw)[0]) / (2 * eps)
+        numeric = (
+            columns(shape + ds, shift + dx, width + dw)[0]
+            - columns(shape - ds, shift - dx, width - dw)[0]
+        ) / (2 * eps)
         np.testing.assert_allclose(exact[row], numeric, atol=3e-4 * np.max(np.abs(numeric)))
 
 
@@ -138,14 +175,19 @@ def test_means_and_their_gradients(m: int) -> None:
         for i in range(2 * m):
             step = np.eye(2 * m)[i] * 1e-6
             up, down = np.concatenate([a, tau]) + step, np.concatenate([a, tau]) - step
-            numeric = (decay.mean_lifetimes(up[:m], up[m:])[which] - decay.mean_lifetimes(down[:m], down[m:])[which]) / 2e-6
+            numeric = (
+                decay.mean_lifetimes(up[:m], up[m:])[which]
+                - decay.mean_lifetimes(down[:m], down[m:])[which]
+            ) / 2e-6
             assert gradient[i] == pytest.approx(numeric, abs=1e-7)
 
 
 def test_stretched_means_and_their_gradients() -> None:
     area = quad(lambda t: math.exp(-((t / 3.0) ** 0.6)), 0, np.inf)[0]
     moment = quad(lambda t: t * math.exp(-((t / 3.0) ** 0.6)), 0, np.inf)[0]
-    assert decay.stretched_mean_lifetimes(3.0, 0.6) == pytest.approx((area, moment / area), rel=1e-7)
+    assert decay.stretched_mean_lifetimes(3.0, 0.6) == pytest.approx(
+        (area, moment / area), rel=1e-7
+    )
     for which, gradient in enumerate(decay.stretched_mean_lifetimes_gradient(3.0, 0.6)):
         for i, step in enumerate(([1e-6, 0], [0, 1e-6])):
             up = decay.stretched_mean_lifetimes(3.0 + step[0], 0.6 + step[1])[which]
@@ -155,15 +197,23 @@ def test_stretched_means_and_their_gradients() -> None:
 
 @pytest.mark.parametrize(
     ("response", "shift"),
-    [(Response(), 0.0), (Response("gaussian", sigma=2.1), 40.3), (Response("histogram", MEASURED, 20.0), 13.37)],
+    [
+        (Response(), 0.0),
+        (Response("gaussian", sigma=2.1), 40.3),
+        (Response("histogram", MEASURED, 20.0), 13.37),
+    ],
     ids=["pulse", "gaussian", "measured"],
 )
 @pytest.mark.parametrize("period", [0.0, 520.0])
 @pytest.mark.parametrize("m", [0, 1, 2, 3])
-def test_proof_lifetimes_exact_without_noise(response: Response, shift: float, period: float, m: int) -> None:
+def test_proof_lifetimes_exact_without_noise(
+    response: Response, shift: float, period: float, m: int
+) -> None:
     a, tau = np.array([900.0, 300.0, 60.0])[: max(m, 1)], np.array([6.0, 35.0, 150.0])[: max(m, 1)]
     beta = 0.55 if m == 0 else None
-    mu = expected_counts(500, a, tau, beta=beta, background=3.0, shift=shift, response=response, period=period)
+    mu = expected_counts(
+        500, a, tau, beta=beta, background=3.0, shift=shift, response=response, period=period
+    )
     free = Response("gaussian") if response.kind == "gaussian" else response
     fit = fit_decays(mu[None], m, response=free, period=period)
     shape = [tau[0], 0.55] if m == 0 else list(tau)
@@ -205,7 +255,9 @@ def test_no_start_finds_less_than_the_fit(rng: np.random.Generator, m: int) -> N
     edges = np.arange(n + 1.0)
     for _ in range(6):
         tau = np.sort(np.exp(rng.uniform(math.log(2.0), math.log(60.0), 2)))
-        y = rng.poisson(expected_counts(n, rng.uniform(2.0, 60.0, 2), tau, background=0.5)).astype(float)
+        y = rng.poisson(expected_counts(n, rng.uniform(2.0, 60.0, 2), tau, background=0.5)).astype(
+            float
+        )
         ours = fit_decays(y[None], m).deviance[0]
 
         def cost(p: np.ndarray, y: np.ndarray = y) -> float:

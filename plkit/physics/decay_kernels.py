@@ -111,6 +111,38 @@ def _exp(x: float) -> float:
     return float(p * _float_from_bits(bits))  # type: ignore[call-arg]
 
 
+@intrinsic
+def _bits_from_float(typingctx: Any, value: Any) -> Any:  # noqa: ARG001
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+        return builder.bitcast(args[0], context.get_value_type(types.int64))
+
+    return types.int64(types.float64), codegen
+
+
+@_njit(_EXACT)
+def _log(x: float) -> float:
+    """ln x of a normal positive number, without branches; exact to rounding also near 1."""
+    bits = _bits_from_float(x)  # type: ignore[call-arg]
+    # shifts the mantissa to [√½, √2)
+    shifted = bits - np.int64(0x3FE6A09E667F3BCD)
+    k = shifted >> np.int64(52)
+    m = _float_from_bits(bits - (k << np.int64(52)))  # type: ignore[call-arg]
+    s = (m - 1.0) / (m + 1.0)
+    z = s * s
+    p = 1.0 / 23.0
+    p = p * z + 1.0 / 21.0
+    p = p * z + 1.0 / 19.0
+    p = p * z + 1.0 / 17.0
+    p = p * z + 1.0 / 15.0
+    p = p * z + 1.0 / 13.0
+    p = p * z + 1.0 / 11.0
+    p = p * z + 1.0 / 9.0
+    p = p * z + 1.0 / 7.0
+    p = p * z + 1.0 / 5.0
+    p = p * z + 1.0 / 3.0
+    return float(2.0 * (s + s * z * p) + k * 0.6931471805599453)
+
+
 # One exponential, seen through each kind of response -------------------------------------------------
 
 
@@ -765,8 +797,11 @@ def _gram(
 
 @_njit(_EXACT)
 def _solve(a: Floats, b: Floats, size: int, x: Floats) -> bool:
-    """Solve a symmetric system by Cholesky, scaled by its diagonal; a is overwritten."""
-    scale = np.empty(size)
+    """Solve a symmetric system by Cholesky, scaled by its diagonal; a is overwritten.
+
+    The row behind the matrix holds the scale.
+    """
+    scale = a[size]
     for i in range(size):
         if not a[i, i] > 0.0:
             return False
@@ -802,57 +837,97 @@ def _solve(a: Floats, b: Floats, size: int, x: Floats) -> bool:
 
 
 @_njit(_EXACT)
-def _group_cost(
-    members: Ints, m: int, floor: float, fixed: bool, gram: Floats, rhs: Floats, yy: float, x: Floats,
-    a: Floats, b: Floats,
-) -> float:  # fmt: skip
-    """Weighted χ² of m columns and the constant; infinite where an amplitude is not positive."""
+def _fall(k: int, i: int, j: int, h: int, gram: Floats, rhs: Floats, x: Floats) -> float:
+    """Fall of χ² by the columns i, j, h (the first k of them); −1 where one is not positive."""
+    a, ra = gram[i, i], rhs[i]
+    if k == 1:
+        x[0] = ra / a
+        return x[0] * ra if x[0] > 0.0 else -1.0
+    b, ab, rb = gram[j, j], gram[i, j], rhs[j]
+    det = a * b - ab * ab
+    if not det > 1e-10 * a * b:
+        return -1.0
+    if k == 2:
+        x[0] = (ra * b - rb * ab) / det
+        x[1] = (rb * a - ra * ab) / det
+        return x[0] * ra + x[1] * rb if x[0] > 0.0 and x[1] > 0.0 else -1.0
+    c, ac, bc, rc = gram[h, h], gram[i, h], gram[j, h], rhs[h]
+    # the third column, freed of the first two
+    u = (ac * b - bc * ab) / det
+    v = (bc * a - ac * ab) / det
+    left = c - u * ac - v * bc
+    if not left > 1e-10 * c:
+        return -1.0
+    x[2] = (rc - u * ra - v * rb) / left
+    x[0] = (ra * b - rb * ab) / det - x[2] * u
+    x[1] = (rb * a - ra * ab) / det - x[2] * v
+    if x[0] > 0.0 and x[1] > 0.0 and x[2] > 0.0:
+        return x[0] * ra + x[1] * rb + x[2] * rc
+    return -1.0
+
+
+@_njit(_EXACT)
+def _project(
+    floor: float, fixed: bool, gram: Floats, rhs: Floats, yy: float,
+    bare: Floats, bare_rhs: Floats, free: Floats, free_rhs: Floats, base: Floats,
+) -> None:  # fmt: skip
+    """Two problems without the constant: it is ``floor``, or what fits best; ``base`` is their χ²."""
     last = gram.shape[0] - 1
-    free = not fixed
-    while True:
-        size = m + 1 if free else m
-        level = 0.0 if free else floor
-        for i in range(size):
-            p = members[i] if i < m else last
-            b[i] = rhs[p] - level * gram[p, last]
-            for j in range(i + 1):
-                r = members[j] if j < m else last
-                a[i, j] = gram[p, r]
-        if not _solve(a, b, size, x):
-            return np.inf
-        if free and x[m] < floor:  # a negative background: without one
-            free = False
-            continue
-        break
-    cost = yy - level * (2.0 * rhs[last] - level * gram[last, last])
-    for i in range(m):
-        if not x[i] > 0.0:
-            return np.inf
-    if not free:
-        x[m] = floor
-    for i in range(size):
-        p = members[i] if i < m else last
-        cost -= x[i] * (rhs[p] - level * gram[p, last])
-    return float(cost)
+    constant = gram[last, last]
+    base[0] = yy - floor * (2.0 * rhs[last] - floor * constant)
+    base[1] = base[0] if fixed else yy - rhs[last] ** 2 / max(constant, 1e-300)
+    for i in range(last):
+        bare_rhs[i] = rhs[i] - floor * gram[i, last]
+        free_rhs[i] = bare_rhs[i] if fixed else rhs[i] - gram[i, last] * rhs[last] / constant
+        for j in range(last):
+            bare[i, j] = gram[i, j]
+            free[i, j] = gram[i, j]
+            if not fixed:
+                free[i, j] -= gram[i, last] * gram[last, j] / constant
+
+
+@_njit(_EXACT)
+def _group_cost(
+    k: int, members: Ints, floor: float, fixed: bool, gram: Floats, rhs: Floats,
+    bare: Floats, bare_rhs: Floats, free: Floats, free_rhs: Floats, base: Floats, x: Floats,
+) -> float:  # fmt: skip
+    """Weighted χ² of k columns and the constant; infinite where an amplitude is not positive."""
+    i, j, h = members[0], members[1], members[2]
+    last = gram.shape[0] - 1
+    if not fixed:
+        fall = _fall(k, i, j, h, free, free_rhs, x)
+        if fall >= 0.0:
+            level = rhs[last]
+            for p in range(k):
+                level -= x[p] * gram[members[p], last]
+            if level >= 0.0:
+                x[k] = level / gram[last, last]
+                return float(base[1] - fall)
+    fall = _fall(k, i, j, h, bare, bare_rhs, x)
+    x[k] = floor
+    return float(base[0] - fall) if fall >= 0.0 else math.inf
 
 
 @_njit(_EXACT)
 def _search(
-    m: int, size: int, floor: float, fixed: bool, gram: Floats, rhs: Floats, yy: float,
+    m: int, size: int, floor: float, fixed: bool, gram: Floats, rhs: Floats,
+    bare: Floats, bare_rhs: Floats, free: Floats, free_rhs: Floats, base: Floats,
     chosen: Ints, costs: Floats,
 ) -> int:  # fmt: skip
     """Best groups of m columns; returns how many were found, far enough from one another."""
     k = max(m, 1)
-    x, b = np.empty(k + 1), np.empty(k + 1)
-    a = np.empty((k + 1, k + 1))
+    x = np.empty(k + 1)
     members = np.zeros(3, np.int64)
     found = 0
+    worst = math.inf
     for i in range(size):
         for j in range(i + 1 if k > 1 else i, size if k > 1 else i + 1):
             for h in range(j + 1 if k > 2 else j, size if k > 2 else j + 1):
                 members[0], members[1], members[2] = i, j, h
-                cost = _group_cost(members, k, floor, fixed, gram, rhs, yy, x, a, b)
-                if not cost < np.inf:
+                cost = _group_cost(
+                    k, members, floor, fixed, gram, rhs, bare, bare_rhs, free, free_rhs, base, x
+                )
+                if not cost < worst:
                     continue
                 near = -1  # a group already kept that this one is a neighbour of
                 for s in range(found):
@@ -870,10 +945,11 @@ def _search(
                     chosen[found] = members
                     found += 1
                 else:
-                    worst = int(np.argmax(costs[:found]))
-                    if cost < costs[worst]:
-                        costs[worst] = cost
-                        chosen[worst] = members
+                    place = int(np.argmax(costs[:found]))
+                    costs[place] = cost
+                    chosen[place] = members
+                if found == chosen.shape[0]:
+                    worst = costs[:found].max()
     return found
 
 
@@ -882,12 +958,16 @@ def scan_cost(y: Floats, m: int, floor: float, fixed: bool, edges: Ints, columns
     """χ² of the best group of columns for one trace."""
     size = columns.shape[0]
     gram, rhs = np.empty((size, size)), np.empty(size)
+    bare, free = np.empty((size - 1, size - 1)), np.empty((size - 1, size - 1))
+    bare_rhs, free_rhs, base = np.empty(size - 1), np.empty(size - 1), np.empty(2)
     cells = edges.size - 1
     yy = _gram(y, edges, columns, np.empty(cells), np.empty(cells), np.empty(cells), gram, rhs)
+    _project(floor, fixed, gram, rhs, yy, bare, bare_rhs, free, free_rhs, base)
     chosen, costs = np.zeros((1, 3), np.int64), np.full(1, np.inf)
-    if _search(m, size - 1, floor, fixed, gram, rhs, yy, chosen, costs) == 0:
-        return math.inf
-    return float(costs[0])
+    found = _search(
+        m, size - 1, floor, fixed, gram, rhs, bare, bare_rhs, free, free_rhs, base, chosen, costs
+    )
+    return float(costs[0]) if found > 0 else math.inf
 
 
 # Descent: Fisher scoring with bounds -------------------------------------------------------------------
@@ -901,7 +981,7 @@ def _weighted_dot(a: Floats, b: Floats, n: int) -> float:
     return total
 
 
-@_njit(_EXACT)
+@_njit(_SUMS)
 def _mix(m: int, n: int, y: Floats, q: Floats, c: Floats, mu: Floats) -> float:
     """Expected counts from the columns, and half the deviance."""
     size = 3 if m == STRETCHED else 2 * m
@@ -912,11 +992,12 @@ def _mix(m: int, n: int, y: Floats, q: Floats, c: Floats, mu: Floats) -> float:
             mu[i] += q[k] * c[k, i]
     total = 0.0
     for i in range(n):
-        mu[i] = max(mu[i], TINY)
-        if y[i] > 0.0:
-            total += mu[i] - y[i] + y[i] * math.log(y[i] / mu[i])
-        elif y[i] == 0.0:
-            total += mu[i]
+        model = max(mu[i], TINY)
+        mu[i] = model
+        counts = y[i]
+        # a gap is negative; a count of 0 costs what is expected
+        term = model - counts + counts * _log(max(counts, TINY) / model)
+        total += term if counts >= 0.0 else 0.0
     return total
 
 
@@ -1095,11 +1176,11 @@ def _descend(
 ) -> tuple[float, bool]:  # fmt: skip
     """Minimise the deviance from q on; returns half of it and whether the search came to rest."""
     size = q.size
-    a, b, x = np.empty((size, size)), np.empty(size), np.empty(size)
+    a, b, x = np.empty((size + 1, size)), np.empty(size), np.empty(size)
     d, trial, index = np.empty(size), np.empty(size), np.zeros(size, np.int64)
     live, linear = np.zeros(size, np.bool_), np.zeros(size, np.bool_)
     movable = np.zeros(size, np.bool_)
-    work = np.empty((2 * size + 5, size))
+    work = np.empty((2 * size + 6, size))
     for k in range(max(m, 1)):
         linear[k] = True
     linear[3 if m == STRETCHED else 2 * m] = free[3 if m == STRETCHED else 2 * m]
@@ -1128,7 +1209,7 @@ def _descend(
         for p in range(size):
             trial[p] = min(max(q[p] + shrink * d[p], low[p]), high[p]) if live[p] else q[p]
         new = _evaluate(m, kind, n, y, trial, h, h_start, spread, period, moved, c, mu)
-        if fall > 1e-6:
+        if fall > 0.1:
             new = _relax(
                 m, n, y, trial, low, high, linear, c, mu, root, jac, new, work, index, movable
             )
@@ -1138,7 +1219,7 @@ def _descend(
             q[:] = trial
             value = new
             fresh = True
-            if fall < 1e-9 and damping <= 1e-6 and shrink == 1.0:
+            if fall < 1e-7 and damping <= 1e-4 and shrink == 1.0:
                 return value, True
             damping = max(0.05 * damping, 1e-10)
         else:
@@ -1162,7 +1243,7 @@ def _covariance(
         if live[p]:
             index[count] = p
             count += 1
-    a, b, x = np.empty((count, count)), np.empty(count), np.empty(count)
+    a, b, x = np.empty((count + 1, count)), np.empty(count), np.empty(count)
     for column in range(count):
         for i in range(count):
             b[i] = 1.0 if i == column else 0.0
@@ -1272,11 +1353,9 @@ def fit_rows(
     yc, w, scaled = np.empty(cells), np.empty(cells), np.empty(cells)
     gram, rhs = np.empty((n_grid + 1, n_grid + 1)), np.empty(n_grid + 1)
     chosen, costs = np.zeros((MAX_STARTS, 3), np.int64), np.empty(MAX_STARTS)
-    x, b, a = (
-        np.empty(amplitudes + 1),
-        np.empty(amplitudes + 1),
-        np.empty((amplitudes + 1, amplitudes + 1)),
-    )
+    x = np.empty(amplitudes + 1)
+    bare, free_gram = np.empty((n_grid, n_grid)), np.empty((n_grid, n_grid))
+    bare_rhs, free_rhs, base = np.empty(n_grid), np.empty(n_grid), np.empty(2)
     q, best, own_low, own_high = np.empty(total), np.empty(total), np.empty(total), np.empty(total)
     live = np.zeros(total, np.bool_)
     evals = np.zeros(1, np.int64)
@@ -1299,7 +1378,11 @@ def fit_rows(
         level = floor[row]
         yy = _gram(yr, edges, columns, yc, w, scaled, gram, rhs)
         costs[:] = np.inf
-        found = _search(m, n_grid, level, fixed, gram, rhs, yy, chosen, costs)
+        _project(level, fixed, gram, rhs, yy, bare, bare_rhs, free_gram, free_rhs, base)
+        found = _search(
+            m, n_grid, level, fixed, gram, rhs, bare, bare_rhs, free_gram, free_rhs, base,
+            chosen, costs,
+        )  # fmt: skip
         evals[0] = 0
         best_value, rest = np.inf, False
         order = np.argsort(costs[:found]) if found > 0 else np.zeros(1, np.int64)
@@ -1318,7 +1401,10 @@ def fit_rows(
                 if fixed:
                     x[amplitudes] = level
             else:
-                _group_cost(members, amplitudes, level, fixed, gram, rhs, yy, x, a, b)
+                _group_cost(
+                    amplitudes, members, level, fixed, gram, rhs,
+                    bare, bare_rhs, free_gram, free_rhs, base, x,
+                )  # fmt: skip
             for k in range(amplitudes):
                 q[k] = max(x[k], 1e-6 * counts / known)
             if m == STRETCHED:
