@@ -214,6 +214,7 @@ class StudyFiles:
 
     def _correct(self, ds: xr.Dataset, file: str) -> xr.Dataset:
         c = self.recipe.corrections
+        ds = _without_saturation(ds, file)
         if c.noise_gain is not None and NOISE_GAIN not in ds:
             for name, value in ((NOISE_GAIN, c.noise_gain), (NOISE_FLOOR, c.noise_floor)):
                 ds = ds.assign({name: ((), value, names.attrs(name))})
@@ -232,6 +233,16 @@ class StudyFiles:
             windows = [(low, high) for low, high in c.baseline_windows_nm or []]
             ds = spectra.subtract_baseline(ds, method=c.baseline, windows=windows or None)
         return ds
+
+
+def _without_saturation(ds: xr.Dataset, file: str) -> xr.Dataset:
+    """Saturated values are no counts: they are left out of every fit."""
+    saturated = [f for f in schema.validate(ds).faults if f.code == "saturated"]
+    if not saturated:
+        return ds
+    text = f"'{file}': {saturated[0].message.rstrip('.')}; they are left out of every fit"
+    warnings.warn(text, PlkitWarning, stacklevel=2)
+    return spectra.mask_saturation(ds)
 
 
 def at_power(ds: xr.Dataset, power_uw: float) -> xr.Dataset:

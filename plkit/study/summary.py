@@ -127,6 +127,13 @@ def _diffusion(ds: xr.Dataset) -> dict[str, Any]:
     }
 
 
+def _share_with_structure(unmixed: xr.Dataset) -> float:
+    """Share of the spectra whose residual runs together beyond 5 σ [1]."""
+    z = unmixed["residual_structure"].values
+    z = z[np.isfinite(z)]
+    return float(np.mean(np.abs(z) > 5.0)) if z.size else 0.0
+
+
 def _distrust(results: dict[str, SampleResult]) -> list[str]:
     """What a reader should know before trusting the numbers."""
     lines = []
@@ -150,6 +157,12 @@ def _distrust(results: dict[str, SampleResult]) -> list[str]:
                 n = int((status == code).sum())
                 lines.append(
                     f"{name}, {group}: {n} of {status.size} {what}: {meaning.replace('_', ' ')}"
+                )
+            if "residual_structure" in ds and (share := _share_with_structure(ds)) > 0.1:
+                lines.append(
+                    f"{name}, {group}: in {100 * share:.0f} % of the spectra the residual is no noise "
+                    f"(reduced χ² {float(ds['redchi'].median()):.3g} in the middle): a component, a shift or "
+                    "a background is missing, and no σ covers that"
                 )
         arr = r.groups.get("arrhenius")
         if arr is not None and float(arr["redchi"]) > 3:
