@@ -56,7 +56,15 @@ class StudyFiles:
         xarray.Dataset
             ``intensity`` (…, wavelength) [counts].
         """
-        return self._correct(self._read(("samples", sample, role), file), file)
+        ds = self._read(("samples", sample, role), file)
+        if INTENSITY not in ds or not {WAVELENGTH, ENERGY} & set(ds[INTENSITY].dims):
+            found = ", ".join(f"{n}({', '.join(map(str, v.dims))})" for n, v in ds.data_vars.items())
+            raise DataError(
+                f"use '{file}'",
+                f"it holds {found}, not '{INTENSITY}' over {WAVELENGTH} or {ENERGY}",
+                "A study takes spectra of emitted light.",
+            )
+        return self._correct(ds, file)
 
     def _read(self, keys: tuple[str, ...], file: str) -> xr.Dataset:
         path = self.recipe.resolve(file)
@@ -98,20 +106,21 @@ class StudyFiles:
                     f'Add power_uw to [samples."{sample}"].',
                 )
             ds = at_power(ds, float(power))
-        if TIME not in ds.dims:
+        powers = ds[POWER].values
+        if np.unique(powers).size < powers.size:
             raise DataError(
                 f"run sample '{sample}'",
-                f"its exposure has dims {', '.join(map(str, ds.sizes))}, not time",
-                "A series of spectra under the laser is needed.",
+                f"its exposure was measured at {', '.join(f'{p:g}' for p in powers)} µW, not once at each power",
+                "Results are told apart by the power: make repeated spots samples of their own.",
             )
-        return ds.transpose(POWER, TIME, ...)
+        return _series(ds, sample, "exposure").transpose(POWER, TIME, ...)
 
     def recovery(self, sample: str) -> xr.Dataset:
         """Series in the dark."""
         file = self.recipe.samples[sample].recovery
         if file is None:
             raise RecipeError(f"load the recovery of '{sample}'", "the recipe names none")
-        return self.load(sample, file, "recovery")
+        return _series(self.load(sample, file, "recovery"), sample, "recovery")
 
     def references(self, sample: str, like: xr.Dataset) -> xr.DataArray | None:
         """Spectra of the pure components on the axis of ``like``; None where the recipe has none."""
@@ -199,14 +208,14 @@ class StudyFiles:
     def _over_wavelength(self, ds: xr.Dataset, file: str) -> xr.Dataset:
         """Spectra over photon energy as spectra over wavelength; what their values are is asked for."""
         counts_per = self.recipe.corrections.energy_counts_per
-        if ds[INTENSITY].attrs.get("counted_per") == ENERGY or counts_per == "energy":
+        if ds[INTENSITY].attrs.get("counted_per") == ENERGY or counts_per == "eV":
             return spectra.to_wavelength(ds)
         if counts_per is None:
             raise RecipeError(
                 f"use '{file}'",
                 "it runs over photon energy and does not say whether its values are counts of a channel "
                 "or counts per eV",
-                'Add energy_counts_per = "channel" or "energy" to [corrections].',
+                'Add energy_counts_per = "channel" or "eV" to [corrections].',
             )
         nm = photons.wavelength_from_energy(ds[ENERGY].values, "air")
         ds = ds.assign_coords({WAVELENGTH: (ENERGY, nm, names.attrs(WAVELENGTH))})
@@ -235,6 +244,24 @@ class StudyFiles:
         return ds
 
 
+def _series(ds: xr.Dataset, sample: str, role: str) -> xr.Dataset:
+    """Spectra over time, counted from when the laser was switched on (or off)."""
+    if TIME not in ds.dims:
+        raise DataError(
+            f"run sample '{sample}'",
+            f"its {role} has dims {', '.join(map(str, ds.sizes))}, not time",
+            "A series of spectra over time is needed.",
+        )
+    first = float(ds[TIME].min())
+    if first < 0:
+        raise DataError(
+            f"run sample '{sample}'",
+            f"the times of its {role} start at {first:g} s, not at 0 or later",
+            "Time counts from laser on (recovery: from laser off): drop or shift what was before.",
+        )
+    return ds
+
+
 def _without_saturation(ds: xr.Dataset, file: str) -> xr.Dataset:
     """Saturated values are no counts: they are left out of every fit."""
     saturated = [f for f in schema.validate(ds).faults if f.code == "saturated"]
@@ -252,7 +279,9 @@ def at_power(ds: xr.Dataset, power_uw: float) -> xr.Dataset:
     measured = [
         n for n, da in ds.data_vars.items() if n == INTENSITY or {TIME, Y, X} & set(da.dims)
     ]
-    return ds.assign({n: ds[n].expand_dims({POWER: at}) for n in measured})
+    ds = ds.assign({n: ds[n].expand_dims({POWER: at}) for n in measured})
+    ds[POWER].attrs.update(names.attrs(POWER))  # expand_dims drops them
+    return ds
 
 
 def stack_powers(parts: list[xr.Dataset], place: str) -> xr.Dataset:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from plkit.names import AT_S, FIT_STATUS, POWER, TIME, X, Y
+from plkit.names import AT_S, FIT_STATUS, NOISE_GAIN, POWER, TIME, X, Y
 
 if TYPE_CHECKING:
     from plkit.study.chain import SampleResult
@@ -127,11 +127,12 @@ def _diffusion(ds: xr.Dataset) -> dict[str, Any]:
     }
 
 
-def _share_with_structure(unmixed: xr.Dataset) -> float:
-    """Share of the spectra whose residual runs together beyond 5 σ [1]."""
-    z = unmixed["residual_structure"].values
-    z = z[np.isfinite(z)]
-    return float(np.mean(np.abs(z) > 5.0)) if z.size else 0.0
+def _share_misfit(unmixed: xr.Dataset, gain_is_known: bool) -> float:
+    """Share of the spectra whose residual runs together, or is larger than a known noise [1]."""
+    z, redchi = np.abs(unmixed["residual_structure"].values), unmixed["redchi"].values
+    good = np.isfinite(z) & np.isfinite(redchi)
+    bad = (z > 5.0) | (gain_is_known & (redchi > 3.0))
+    return float(np.mean(bad[good])) if good.any() else 0.0
 
 
 def _distrust(results: dict[str, SampleResult]) -> list[str]:
@@ -158,7 +159,8 @@ def _distrust(results: dict[str, SampleResult]) -> list[str]:
                 lines.append(
                     f"{name}, {group}: {n} of {status.size} {what}: {meaning.replace('_', ' ')}"
                 )
-            if "residual_structure" in ds and (share := _share_with_structure(ds)) > 0.1:
+            known = NOISE_GAIN in r.groups.get("raw", ())
+            if "residual_structure" in ds and (share := _share_misfit(ds, known)) > 0.1:
                 lines.append(
                     f"{name}, {group}: in {100 * share:.0f} % of the spectra the residual is no noise "
                     f"(reduced χ² {float(ds['redchi'].median()):.3g} in the middle): a component, a shift or "
