@@ -224,9 +224,16 @@ def _chunks(variable: xr.Variable) -> tuple[int, ...]:
 
 
 def _through_temporary(path: Path, write_to: Callable[[Path], Any]) -> Path:
-    handle, name = tempfile.mkstemp(
-        prefix=f".{path.stem[:40]}-", suffix=path.suffix, dir=path.parent
-    )
+    try:
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.stem[:40]}-", suffix=path.suffix, dir=path.parent
+        )
+    except OSError as exc:
+        raise FileFormatError(
+            f"write '{path.name}'",
+            f"no file can be made in '{path.parent}' ({exc.strerror})",
+            "Choose another folder.",
+        ) from exc
     os.close(handle)
     temporary = Path(name)
     try:
