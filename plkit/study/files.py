@@ -115,7 +115,7 @@ class StudyFiles:
                 f"its exposure was measured at {', '.join(f'{p:g}' for p in powers)} µW, not once at each power",
                 "Results are told apart by the power: make repeated spots samples of their own.",
             )
-        return _series(ds, sample, "exposure").transpose(POWER, TIME, ...)
+        return _series(ds, sample, "exposure").sortby(POWER).transpose(POWER, TIME, ...)
 
     def recovery(self, sample: str) -> xr.Dataset:
         """Series in the dark."""
