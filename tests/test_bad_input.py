@@ -104,6 +104,7 @@ heat_capacity_j_m3k = 1.3e6
 [substrate]
 thickness_um = 1000.0
 conductivity_w_mk = 1.05
+conductivity_stderr_w_mk = 0.042
 heat_capacity_j_m3k = 2.1e6
 [corrections]
 despike = false
@@ -112,6 +113,7 @@ despike = false
 exposure = "exposure.nc"
 references = { pristine = "p.nc", bromide = "b.nc" }
 absorptance = 0.24
+absorptance_stderr = 0.012
 # sample
 """
 EARLIER = {"results.nc": b"numbers", "summary.json": b"{}", "figures/a.svg": b"<svg/>"}
@@ -686,6 +688,10 @@ WARNED: dict[str, tuple[Change, str, Callable[[dict[str, Any], dict[str, Any]], 
         both(changed(lambda d: d.isel(power=0, drop=True)), sample("power_uw = 20.0")),
         "only one power was measured: no activation energy",
         lambda s, e: s["activation_energy_ev"]["value"] is None and s["mean_rate_per_s"]["20"]["value"] > 0,
+    ),
+    "σ not stated": (
+        recipe(("absorptance_stderr = 0.012", "")), "film: absorptance_stderr not stated: the σ of the activation energy is too small",
+        lambda s, e: s["activation_energy_ev"]["stderr"] < e["activation_energy_ev"]["stderr"],
     ),
     "degrees Celsius": (
         recipe(("[corrections]", "[environment]\nambient_k = 20.0\n[corrections]")),
