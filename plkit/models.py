@@ -117,6 +117,11 @@ class _PlkitModel(Model):
         ----------
         data, x : numpy.ndarray
             A trace without gaps, x ascending.
+
+        Yields
+        ------
+        lmfit.Parameters
+            One set of starting values.
         """
         yield from ()
 
@@ -185,6 +190,11 @@ class MonoexponentialDecayModel(_PlkitModel):
             A trace without gaps, x ascending.
         **kwargs
             Values that replace guessed ones.
+
+        Returns
+        -------
+        lmfit.Parameters
+            Values with their bounds.
         """
         y, t = np.asarray(data, float), np.asarray(x, float)
         start, end = _ends(y)
@@ -193,12 +203,17 @@ class MonoexponentialDecayModel(_PlkitModel):
         return self._filled(**{"amplitude": amplitude, "rate": rate, "plateau": end, **kwargs})
 
     def parameter_units(self, unit: str, x_unit: str) -> dict[str, str]:
-        """Units of the parameters for data and axis of the given units.
+        """Give the units of the parameters for data and axis of the given units.
 
         Parameters
         ----------
         unit, x_unit : str
             Of the data and of the axis; empty where not known.
+
+        Returns
+        -------
+        dict of str to str
+            Unit by parameter.
         """
         return {"amplitude": unit, "rate": _per(x_unit), "plateau": unit}
 
@@ -245,6 +260,11 @@ class StretchedDecayModel(_PlkitModel):
             A trace without gaps, x ascending.
         **kwargs
             Values that replace guessed ones.
+
+        Returns
+        -------
+        lmfit.Parameters
+            Values with their bounds.
         """
         y, t = np.asarray(data, float), np.asarray(x, float)
         start, end = _ends(y)
@@ -260,18 +280,28 @@ class StretchedDecayModel(_PlkitModel):
         ----------
         data, x : numpy.ndarray
             A trace without gaps, x ascending.
+
+        Yields
+        ------
+        lmfit.Parameters
+            One set of starting values.
         """
         first = self.guess(data, x)
         rate = first[f"{self.prefix}rate"].value
         yield self.guess(data, x, exponent=0.4, rate=2.0 * rate)
 
     def parameter_units(self, unit: str, x_unit: str) -> dict[str, str]:
-        """Units of the parameters for data and axis of the given units.
+        """Give the units of the parameters for data and axis of the given units.
 
         Parameters
         ----------
         unit, x_unit : str
             Of the data and of the axis; empty where not known.
+
+        Returns
+        -------
+        dict of str to str
+            Unit by parameter.
         """
         one = names.unit(names.COMPONENT)
         return {"amplitude": unit, "rate": _per(x_unit), "exponent": one, "plateau": unit}
@@ -298,6 +328,11 @@ class _Biexponential(_PlkitModel):
             A trace without gaps, x ascending.
         **kwargs
             Values that replace guessed ones.
+
+        Returns
+        -------
+        lmfit.Parameters
+            Values with their bounds.
         """
         y, t = self._falling(np.asarray(data, float)), np.asarray(x, float)
         start, end = _ends(y)
@@ -320,6 +355,11 @@ class _Biexponential(_PlkitModel):
         ----------
         data, x : numpy.ndarray
             A trace without gaps, x ascending.
+
+        Yields
+        ------
+        lmfit.Parameters
+            One set of starting values.
         """
         slow, fast = _rate_range(np.asarray(x, float))
         spread = np.geomspace(1.5 * slow, max(0.5 * fast, 6.0 * slow), 3)
@@ -386,12 +426,17 @@ class _Biexponential(_PlkitModel):
         )
 
     def parameter_units(self, unit: str, x_unit: str) -> dict[str, str]:
-        """Units of the parameters for data and axis of the given units.
+        """Give the units of the parameters for data and axis of the given units.
 
         Parameters
         ----------
         unit, x_unit : str
             Of the data and of the axis; empty where not known.
+
+        Returns
+        -------
+        dict of str to str
+            Unit by parameter.
         """
         rate = _per(x_unit)
         return {"k01": unit, "k1": rate, "k02": unit, "k2": rate, "plateau": unit}
@@ -483,6 +528,11 @@ class _Peak(_PlkitModel):
             Points without gaps.
         **kwargs
             Values that replace guessed ones.
+
+        Returns
+        -------
+        lmfit.Parameters
+            Values with their bounds.
         """
         y, axis = np.asarray(data, float), np.asarray(x, float)
         offset = float(np.quantile(y, 0.1))
@@ -497,12 +547,17 @@ class _Peak(_PlkitModel):
         return self._filled(**{**values, **kwargs})
 
     def parameter_units(self, unit: str, x_unit: str) -> dict[str, str]:
-        """Units of the parameters for data and axis of the given units.
+        """Give the units of the parameters for data and axis of the given units.
 
         Parameters
         ----------
         unit, x_unit : str
             Of the data and of the axis; empty where not known.
+
+        Returns
+        -------
+        dict of str to str
+            Unit by parameter.
         """
         return {self._top: unit, "centre": x_unit, self._width: x_unit, "offset": unit}
 
@@ -576,17 +631,27 @@ class AsymmetricPeakModel(_Peak):
         ----------
         data, x : numpy.ndarray
             Points without gaps.
+
+        Yields
+        ------
+        lmfit.Parameters
+            One set of starting values.
         """
         for asymmetry in (-0.6, 0.6):
             yield self.guess(data, x, asymmetry=asymmetry)
 
     def parameter_units(self, unit: str, x_unit: str) -> dict[str, str]:
-        """Units of the parameters for data and axis of the given units.
+        """Give the units of the parameters for data and axis of the given units.
 
         Parameters
         ----------
         unit, x_unit : str
             Of the data and of the axis; empty where not known.
+
+        Returns
+        -------
+        dict of str to str
+            Unit by parameter.
         """
         one = names.unit(names.COMPONENT)
         return {**super().parameter_units(unit, x_unit), "asymmetry": one}

@@ -31,7 +31,14 @@ SUMMARY = {
             "verdict": "reconstruction",
             "verdict_reason": "the pristine band falls",
         },
-        "x2.0": {"activation_energy_ev": {"value": None, "stderr": None}},
+        "x2.0": {
+            "activation_energy_ev": {"value": None, "stderr": None},
+            "conversion": {"10": {"value": 0.1, "stderr": 0.01}},
+        },
+        "x3.0": {
+            "activation_energy_ev": {"value": None},
+            "peak_nm": {"5": {"value": 690.0, "stderr": 1.0}},
+        },
     },
     "diffusion": {
         "x1.5": {
@@ -170,6 +177,7 @@ def test_run_prints_what_was_found_and_where(recipe, ran, tmp_path, capsys):
     assert "x1.0: E_a = 0.248 ± 0.023 eV (σ: photons 0.004, temperature scale 0.020)" in out
     assert "conversion = 0.260 ± 0.010 at 10 µW after 500 s" in out
     assert "x2.0: E_a = not found" in out
+    assert "x3.0: peak at 690.0 ± 1.0 nm at 5 µW" in out
     assert "D(293 K) = (3.90 ± 0.40) × 10⁻¹⁴ m²/s" in out
     assert str(tmp_path / "out" / "report.html") in out
     assert err == "warning: x1.0, kinetics: 1 of 8 traces: at bound\n"

@@ -142,7 +142,9 @@ EXAMPLES: dict[str, Callable[[Path], Path] | str] = {
     "fluotime": lambda tmp: _text(tmp, "a.dat", FLUOTIME),
     "spcm": lambda tmp: _text(tmp, "a.asc", SPCM),
     "power_series": lambda tmp: _text(tmp, "a.csv", POWERS),
-    "decay_table": lambda tmp: _text(tmp, "a.dat", "\tbins [ps]\tcounts [#]\n0\t0.0\t3.0\n1\t500.0\t9.0\n2\t1000.0\t4.0\n"),
+    "decay_table": lambda tmp: _text(
+        tmp, "a.dat", "\tbins [ps]\tcounts [#]\n0\t0.0\t3.0\n1\t500.0\t9.0\n2\t1000.0\t4.0\n"
+    ),
     "andor_sif": "sif_parser_tests/issue33/measurement.sif",
     "digitalmicrograph": "gpl_instrument_maps/quantum-emitters_map.dm4",
     "hspy": "gpl_instrument_maps/nanoparticles.hspy",
@@ -346,7 +348,9 @@ def test_missing_extra_names_the_command_that_installs_it(
         plkit.write(spectrum(), tmp_path / "b.zarr")
 
 
-def test_rosetta_asks_for_what_the_file_does_not_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rosetta_asks_for_what_the_file_does_not_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = np.arange(24.0).reshape(2, 3, 4)
     axes = [
         {"name": "", "units": "um", "offset": 0.0, "scale": 1.0, "size": 2, "navigate": True},
@@ -355,8 +359,12 @@ def test_rosetta_asks_for_what_the_file_does_not_name(tmp_path: Path, monkeypatc
     ]
     path = tmp_path / "a.wdf"
     path.write_bytes(b"WDF1" + bytes(600))
-    monkeypatch.setattr("plkit.io.rosetta.load", lambda module, path: [{"data": data, "axes": axes, "metadata": {}}])
-    with pytest.raises(FileFormatError, match=r'the spectral axis .* is stated neither.*signal_dim="wavelength"'):
+    monkeypatch.setattr(
+        "plkit.io.rosetta.load", lambda module, path: [{"data": data, "axes": axes, "metadata": {}}]
+    )
+    with pytest.raises(
+        FileFormatError, match=r'the spectral axis .* is stated neither.*signal_dim="wavelength"'
+    ):
         plkit.read(path)
     with pytest.raises(FileFormatError, match="the unit of 'wavelength' is stated neither"):
         plkit.read(path, signal_dim="wavelength")

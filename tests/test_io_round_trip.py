@@ -19,7 +19,10 @@ from plkit.errors import DataError, FileFormatError
 
 DTYPES = ("uint8", "uint16", "int32", "int64", "float32", "float64")
 quick = settings(
-    max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 
@@ -27,9 +30,9 @@ quick = settings(
 def datasets(draw: st.DrawFn, max_dims: int) -> xr.Dataset:
     """Measured datasets over up to ``max_dims`` dims, with the odd values that files hold."""
     leading = draw(
-        st.lists(st.sampled_from(["power", "time", "y", "x"]), unique=True, max_size=max_dims - 1).map(
-            lambda dims: sorted(dims, key=names.CANONICAL_ORDER.index)
-        )
+        st.lists(
+            st.sampled_from(["power", "time", "y", "x"]), unique=True, max_size=max_dims - 1
+        ).map(lambda dims: sorted(dims, key=names.CANONICAL_ORDER.index))
     )
     spectral = draw(st.sampled_from(["wavelength", "energy", "raman_shift"]))
     dims = [*leading, spectral]
@@ -41,7 +44,12 @@ def datasets(draw: st.DrawFn, max_dims: int) -> xr.Dataset:
         first = draw(st.floats(-1e3, 1e3))
         steps = draw(st.lists(st.floats(1e-3, 1e3), min_size=size, max_size=size))
         coords[dim] = (dim, first + np.cumsum(steps), names.attrs(dim))
-    attrs = draw(st.dictionaries(st.sampled_from(["operator", "note"]), st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=9)))
+    attrs = draw(
+        st.dictionaries(
+            st.sampled_from(["operator", "note"]),
+            st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=9),
+        )
+    )
     ds = xr.Dataset({"intensity": (dims, values, names.attrs("intensity"))}, coords, attrs)
     if draw(st.booleans()):
         ds["exposure_time"] = ((), draw(st.floats(1e-3, 1e3)), names.attrs("exposure_time"))
@@ -74,7 +82,10 @@ def test_round_trip_zarr(tmp_path: Path, ds: xr.Dataset) -> None:
 @quick
 @given(ds=datasets(max_dims=2))
 def test_round_trip_csv(tmp_path: Path, ds: xr.Dataset) -> None:
-    assume(ds.intensity.dtype.kind == "f" or max(abs(int(v)) for v in ds.intensity.values.flat) <= 2**53)
+    assume(
+        ds.intensity.dtype.kind == "f"
+        or max(abs(int(v)) for v in ds.intensity.values.flat) <= 2**53
+    )
     same(plkit.read(plkit.write(ds, tmp_path / "a.csv", overwrite=True)), ds)
 
 
@@ -170,7 +181,10 @@ def test_attributes_become_safe(tmp_path: Path) -> None:
 def test_objects_are_refused_not_pickled(tmp_path: Path, suffix: str) -> None:
     ds = series(1, 2, 3).isel(power=0, drop=True)
     path = tmp_path / f"a.{suffix}"
-    with pytest.raises(DataError, match=r"attribute 'model' is of type object in the dataset, not text or a number\. Turn it into text"):
+    with pytest.raises(
+        DataError,
+        match=r"attribute 'model' is of type object in the dataset, not text or a number\. Turn it into text",
+    ):
         plkit.write(ds.assign_attrs(model=object()), path)
     bad = ds.copy()
     bad.time.attrs["clock"] = [object()]
@@ -206,7 +220,9 @@ def test_results_without_a_spectral_axis_can_be_written_and_read(tmp_path: Path)
 
 
 def test_tree_of_results(tmp_path: Path) -> None:
-    tree = xr.DataTree.from_dict({"/measured": series(2, 3, 4).assign_attrs(flag=True), "/fits/first": series(1, 2, 3)})
+    tree = xr.DataTree.from_dict(
+        {"/measured": series(2, 3, 4).assign_attrs(flag=True), "/fits/first": series(1, 2, 3)}
+    )
     path = plkit.write(tree, tmp_path / "results.nc")
     with xr.open_datatree(path, decode_timedelta=False) as found:
         xr.testing.assert_equal(found["/fits/first"].to_dataset(), series(1, 2, 3))
@@ -222,7 +238,9 @@ def test_csv_names_its_quantities_and_units(tmp_path: Path) -> None:
     lines = plkit.write(ds, tmp_path / "series.csv").read_text().splitlines()
     assert lines[1].startswith("time (s) \\ wavelength (nm),480.0,600.0,720.0")
     assert len(lines) == 4
-    one = ds.isel(time=0, drop=True).assign(variance=("wavelength", [1.0, 2.0, 3.0], {"units": "counts^2"}))
+    one = ds.isel(time=0, drop=True).assign(
+        variance=("wavelength", [1.0, 2.0, 3.0], {"units": "counts^2"})
+    )
     one["exposure_time"] = ((), 0.5, names.attrs("exposure_time"))
     text = plkit.write(one, tmp_path / "one.csv").read_text().splitlines()
     assert text[1] == "wavelength (nm),intensity (counts),variance (counts^2)"
@@ -238,10 +256,19 @@ def test_csv_names_its_quantities_and_units(tmp_path: Path) -> None:
 def _csv_refusals() -> dict[str, tuple[xr.Dataset, str]]:
     ds = series(1, 2, 3).isel(power=0, drop=True)
     return {
-        "three dims": (series(1, 2, 3), r"'intensity' has 3 dims \(power, time, wavelength\), not at most 2. Write netCDF"),
-        "another matrix": (ds.assign(variance=ds.intensity * 1.0), "'variance' has 2 dims beside 'intensity'"),
+        "three dims": (
+            series(1, 2, 3),
+            r"'intensity' has 3 dims \(power, time, wavelength\), not at most 2. Write netCDF",
+        ),
+        "another matrix": (
+            ds.assign(variance=ds.intensity * 1.0),
+            "'variance' has 2 dims beside 'intensity'",
+        ),
         "text axis": (ds.assign_coords(time=["a", "b"]), "'time' has no numbers as coordinate"),
-        "huge integers": (ds.assign(intensity=ds.intensity.astype(np.int64) + 2**53), "'intensity' holds integers beyond 2"),
+        "huge integers": (
+            ds.assign(intensity=ds.intensity.astype(np.int64) + 2**53),
+            "'intensity' holds integers beyond 2",
+        ),
         "order": (ds.transpose("wavelength", "time"), "the spectral one not last"),
     }
 
@@ -257,7 +284,9 @@ def test_csv_refuses_what_it_cannot_hold(tmp_path: Path, case: str) -> None:
 def test_write_never_replaces_without_being_told(tmp_path: Path, suffix: str) -> None:
     ds = series(1, 2, 3).isel(power=0, drop=True)
     path = plkit.write(ds, tmp_path / f"a.{suffix}")
-    with pytest.raises(FileFormatError, match=r"Cannot write 'a\..*' because the file exists\. Pass overwrite=True"):
+    with pytest.raises(
+        FileFormatError, match=r"Cannot write 'a\..*' because the file exists\. Pass overwrite=True"
+    ):
         plkit.write(ds + 1, path)
     np.testing.assert_array_equal(plkit.read(path).intensity, ds.intensity)
     plkit.write(ds + 1, path, overwrite=True)
@@ -266,7 +295,9 @@ def test_write_never_replaces_without_being_told(tmp_path: Path, suffix: str) ->
 
 
 @pytest.mark.parametrize("suffix", ["nc", "zarr"])
-def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_write_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ds = series(1, 2, 3)
     path = plkit.write(ds, tmp_path / f"a.{suffix}")
 
@@ -290,7 +321,10 @@ def test_written_files_have_ordinary_rights(tmp_path: Path) -> None:
 
 def test_bad_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ds = series(1, 2, 3)
-    with pytest.raises(FileFormatError, match=r"its suffix is '\.xlsx', not one of \.nc, \.nc4, \.zarr, \.csv, \.txt"):
+    with pytest.raises(
+        FileFormatError,
+        match=r"its suffix is '\.xlsx', not one of \.nc, \.nc4, \.zarr, \.csv, \.txt",
+    ):
         plkit.write(ds, tmp_path / "a.xlsx")
     with pytest.raises(FileFormatError, match="there is no folder"):
         plkit.write(ds, tmp_path / "missing" / "a.nc")
@@ -325,7 +359,11 @@ def test_info_speaks_of_what_is_missing_and_saturated(tmp_path: Path) -> None:
     ds.intensity[0, 0] = np.nan
     ds.intensity[1, 2, 3] = 500
     found = plkit.info(plkit.write(ds, tmp_path / "a.nc"))
-    assert (found.n_missing, found.n_missing_spectra, found.n_saturated) == (4, 1, int((ds.intensity >= 400).sum()))
+    assert (found.n_missing, found.n_missing_spectra, found.n_saturated) == (
+        4,
+        1,
+        int((ds.intensity >= 400).sum()),
+    )
     assert str(found.dims[0]) == "power: 2 from 1 to 2 uW, step 1 uW"
     assert "saturation" in str(found)
     assert "4 values, 1 whole spectra" in str(found)

@@ -119,7 +119,9 @@ def test_proof_io_power_series(test_data: Path, name: str, bins: int, power_uw: 
     tail = ds.isel(power=0, delay=slice(-1000, None)).intensity.mean()
     assert float(ds.dark_intensity[0]) == pytest.approx(float(tail), abs=0.15)
     assert ds.filter_density.values.round(2).tolist()[:3] == [1.46, 1.46, 2.04]
-    with pytest.raises(FileFormatError, match=r"unit of 'delay' is stated neither .* power_unit=\"W\""):
+    with pytest.raises(
+        FileFormatError, match=r"unit of 'delay' is stated neither .* power_unit=\"W\""
+    ):
         plkit.read(samples.fetch(name))
 
 
@@ -151,7 +153,9 @@ def test_histogram_with_two_curves(tmp_path: Path) -> None:
 
 def test_spcm_with_two_blocks_in_microseconds(tmp_path: Path) -> None:
     block = SPCM[SPCM.index("*BLOCK") :]
-    ds = plkit.read(written(tmp_path, SPCM + block.replace("BLOCK 1", "BLOCK 2").replace("12", "21")))
+    ds = plkit.read(
+        written(tmp_path, SPCM + block.replace("BLOCK 1", "BLOCK 2").replace("12", "21"))
+    )
     assert ds.intensity.dims == ("delay", "point")
     assert ds.intensity.values.T.tolist() == [[1, 12, 5, 2], [1, 21, 5, 2]]
     assert ds.delay.values.tolist() == [0.0, 250.0, 500.0, 750.0]
@@ -185,7 +189,9 @@ def test_tables_of_a_decay(tmp_path: Path, text: str, delay_ns: list[float]) -> 
 
 def test_units_are_asked_for_not_guessed(tmp_path: Path) -> None:
     bare = written(tmp_path, "delay,counts\n0,3\n1,9\n2,4\n")
-    with pytest.raises(FileFormatError, match=r'unit of the delay is stated neither .*delay_unit="ns"'):
+    with pytest.raises(
+        FileFormatError, match=r'unit of the delay is stated neither .*delay_unit="ns"'
+    ):
         plkit.read(bare)
     assert plkit.read(bare, delay_unit="ps").delay.values.tolist() == [0.0, 0.001, 0.002]
     with pytest.raises(FileFormatError, match="unit of its delay is 'nm', not 'ns' or a multiple"):
@@ -214,7 +220,9 @@ def test_other_tables_are_left_to_their_readers(tmp_path: Path) -> None:
     slow = written(tmp_path, "time (s),counts\n0,3\n1,5\n")
     with pytest.raises(FileFormatError, match=r'For a decay trace: .*reader="decay_table"'):
         plkit.read(slow)
-    with pytest.raises(FileFormatError, match=r"its columns are 'time \(s\)', 'counts', not a delay"):
+    with pytest.raises(
+        FileFormatError, match=r"its columns are 'time \(s\)', 'counts', not a delay"
+    ):
         plkit.read(slow, reader="decay_table")
 
 

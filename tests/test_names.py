@@ -23,7 +23,9 @@ def _docstrings(tree: ast.AST) -> set[int]:
         body = getattr(node, "body", None)
         if isinstance(body, list):
             found |= {
-                id(s.value) for s in body if isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant)
+                id(s.value)
+                for s in body
+                if isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant)
             }
     return found
 

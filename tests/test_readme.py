@@ -23,7 +23,5 @@ def test_the_ten_lines_recover_the_activation_energy() -> None:
 
 def test_every_file_that_the_readme_names_is_there() -> None:
     links = re.findall(r"\]\(([^)#]+)\)", README.read_text("utf-8"))
-    missing = [
-        link for link in links if "://" not in link and not (README.parent / link).exists()
-    ]
+    missing = [link for link in links if "://" not in link and not (README.parent / link).exists()]
     assert missing == []

@@ -215,11 +215,15 @@ def test_every_optional_line_of_the_template_is_valid(tmp_path):
     """The template with its examples switched on is still a recipe."""
     text = template()
     on = re.sub(r"(?m)^# (?=[\w\[\"].*(?: = |\]  ))", "", text)
-    on = re.sub(r"(?m)^(exposure = \{|power_uw|conductivity_w_mk = 0.4 #).*\n", "", on)
+    on = re.sub(
+        r"(?m)^(exposure = \{|power_uw|absorptance_nk|conductivity_w_mk = 0.4 #).*\n", "", on
+    )
     parsed = tomllib.loads(on.replace('[samples."x1.0".film]', "[unused]"))
     assert parsed["corrections"]["crop_nm"] == [460.0, 740.0]
     assert parsed["samples"]["x1.0"]["diffusion"]["geometry"] == "map"
-    assert parsed["samples"]["x1.0"]["read"] == {"reader": "csv"}
+    read = parsed["samples"]["x1.0"]["read"]
+    assert read["wavelength_unit"] == "nm"
+    assert read["exposure"] == {"column_dim": "time", "column_unit": "s"}
     for name in _files(parsed):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x")

@@ -36,7 +36,9 @@ def test_sample_is_the_pinned_file(name: str, test_data: Path) -> None:
     assert sha256_of(path) == samples.SAMPLES[name].sha256
 
 
-@pytest.mark.parametrize("name", [n for n in samples.SAMPLES if n.split("-")[0] in ("abspl", "nk", "sif", "spe")])
+@pytest.mark.parametrize(
+    "name", [n for n in samples.SAMPLES if n.split("-")[0] in ("abspl", "nk", "sif", "spe")]
+)
 def test_spectra_among_the_samples_are_readable(name: str, test_data: Path) -> None:
     options: dict[str, Any] = {}
     if name == "sif-spectrum-export":
@@ -49,13 +51,19 @@ def test_spectra_among_the_samples_are_readable(name: str, test_data: Path) -> N
 
 
 def test_unknown_sample() -> None:
-    with pytest.raises(DataError, match=r"the sample is 'gold', not one of abspl-gaas, abspl-wide-gap"):
+    with pytest.raises(
+        DataError, match=r"the sample is 'gold', not one of abspl-gaas, abspl-wide-gap"
+    ):
         samples.fetch("gold")
 
 
-def test_stand_in_folder_without_the_file_or_with_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stand_in_folder_without_the_file_or_with_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PLKIT_TEST_DATA", str(tmp_path))
-    with pytest.raises(FileFormatError, match=r"PLKIT_TEST_DATA has no file 'hzb_hysprint/100_40-1.abspl.txt'"):
+    with pytest.raises(
+        FileFormatError, match=r"PLKIT_TEST_DATA has no file 'hzb_hysprint/100_40-1.abspl.txt'"
+    ):
         samples.fetch("abspl-film")
     path = tmp_path / samples.SAMPLES["abspl-film"].local
     path.parent.mkdir()
@@ -64,7 +72,9 @@ def test_stand_in_folder_without_the_file_or_with_another_one(tmp_path: Path, mo
         samples.fetch("abspl-film")
 
 
-def test_download_asks_pooch_for_the_pinned_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_download_asks_pooch_for_the_pinned_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import pooch
 
     monkeypatch.delenv("PLKIT_TEST_DATA", raising=False)
@@ -77,25 +87,34 @@ def test_download_asks_pooch_for_the_pinned_file(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(pooch, "retrieve", retrieve)
     assert samples.fetch("nk-cspbbr3") == tmp_path / "file"
     assert asked["url"].endswith("/database/data/other/perovskite/CsPbBr3/nk/Brennan.yml")
-    assert asked["known_hash"] == "sha256:0984dc2812232c6b259a61cc0d898252412f97f693ba95984dcd213c40ce6ef6"
+    assert (
+        asked["known_hash"]
+        == "sha256:0984dc2812232c6b259a61cc0d898252412f97f693ba95984dcd213c40ce6ef6"
+    )
 
     def fail(url: str, **options: Any) -> str:
         raise OSError("no route\nto host")
 
     monkeypatch.setattr(pooch, "retrieve", fail)
-    with pytest.raises(FileFormatError, match=r"could not be had \(no route to host\)\. Check the network"):
+    with pytest.raises(
+        FileFormatError, match=r"could not be had \(no route to host\)\. Check the network"
+    ):
         samples.fetch("nk-cspbbr3")
 
 
 def test_study_lies_beside_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "plkit" / "samples.py"
     monkeypatch.setattr(samples, "__file__", str(home))
-    with pytest.raises(FileFormatError, match=r"installed plkit comes without it\. Make it: plkit simulate study"):
+    with pytest.raises(
+        FileFormatError, match=r"installed plkit comes without it\. Make it: plkit simulate study"
+    ):
         samples.study()
     study = tmp_path / "data-samples" / "study"
     study.mkdir(parents=True)
     (study / "study.toml").write_text("")
     assert samples.study() == study
     assert samples.study("study.toml") == study / "study.toml"
-    with pytest.raises(FileFormatError, match=r"Cannot find 'map.nc' because the bundled study holds study.toml"):
+    with pytest.raises(
+        FileFormatError, match=r"Cannot find 'map.nc' because the bundled study holds study.toml"
+    ):
         samples.study("map.nc")

@@ -26,6 +26,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard outpu
 Reader = Annotated[
     str | None, typer.Option("--reader", help="Name of the reader, where the suffix misleads.")
 ]
+Options = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option", "-O", metavar="NAME=VALUE",
+        help="What the file does not say, as for plkit.read: -O column_dim=time; may be repeated.",
+    ),
+]  # fmt: skip
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
 
 
@@ -117,12 +124,15 @@ def _run(recipe: Path, output: Path | None, quiet: bool, as_json: bool) -> None:
 def show_info(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Any file that plkit reads.")],
     reader: Reader = None,
+    option: Options = None,
     as_json: Json = False,
 ) -> None:
     """Say what a file holds: axes, units, range, and what is wrong with it."""
+    from plkit.cli.options import reader_options, saying_how
     from plkit.io import info
 
-    found = info(file, reader=reader)
+    with saying_how():
+        found = info(file, reader=reader, **reader_options(option or ()))
     _say(json.dumps(found.to_dict(), indent=2, ensure_ascii=False) if as_json else str(found))
 
 
@@ -132,8 +142,10 @@ def convert_file(
     target: Annotated[Path, typer.Argument(metavar="OUT", help="A .nc, .zarr or .csv file.")],
     force: Annotated[bool, typer.Option("--force", help="Overwrite OUT.")] = False,
     reader: Reader = None,
+    option: Options = None,
 ) -> None:
     """Write a file's data as netCDF, zarr or CSV, with axes, units and metadata."""
+    from plkit.cli.options import reader_options, saying_how
     from plkit.errors import FileFormatError
     from plkit.io import convert
 
@@ -146,7 +158,8 @@ def convert_file(
         raise FileFormatError(
             action, f"{target} exists, not a new file", "Give --force to overwrite it."
         )
-    convert(source, target, overwrite=force, reader=reader)
+    with saying_how():
+        convert(source, target, overwrite=force, reader=reader, **reader_options(option or ()))
     _say(f"Wrote {target}")
 
 

@@ -48,12 +48,18 @@ def findings(summary: dict[str, Any]) -> list[str]:
 
 def _sample(s: dict[str, Any]) -> list[str]:
     line = f"E_a = {_estimate(s.get('activation_energy_ev'), 'eV')}"
+    if (s.get("activation_energy_ev") or {}).get("value") is None and not s.get("conversion"):
+        # Nothing was to be found: a series without references, or a map.
+        line = ""
     parts = {k: v for k, v in (s.get("activation_energy_split_ev") or {}).items() if v is not None}
     words = {"photon": "photons", "scatter": "scatter", "shared": "temperature scale"}
     if parts:
         split = ", ".join(f"{words.get(k, k)} {v:.3f}" for k, v in parts.items())
         line += f" (σ: {split})"
-    lines = [line]
+    lines = [line] if line else []
+    if not line:
+        peaks = (s.get("peak_nm") or {}).items()
+        lines += [f"peak at {_estimate(nm, 'nm')} at {power} µW" for power, nm in peaks]
     if s.get("verdict"):
         reason = f": {s['verdict_reason']}" if s.get("verdict_reason") else ""
         lines.append(f"{s['verdict']}{reason}")

@@ -23,6 +23,8 @@ Floats = NDArray[np.float64]
 
 # MINPACK's codes 6 to 8 say that no step can lower χ² further: as good as converged.
 _CONVERGED = frozenset({1, 2, 3, 4, 6, 7, 8})
+# Per parameter: twice what the hardest certified fit takes; a flat valley would go on for minutes.
+_EVALUATIONS: Final = 400
 _RELATIVE_STEP: Final = float(np.finfo(float).eps ** (1.0 / 3.0))
 # What a model may raise at unlucky parameters, or lmfit when it meets NaN.
 _NUMERICAL = (ValueError, ArithmeticError, np.linalg.LinAlgError)
@@ -173,6 +175,7 @@ def _best_fit(
                     start,
                     weights=weight,
                     scale_covar=weight is None,
+                    max_nfev=_EVALUATIONS * (len(start) + 1),
                     fit_kws={"ftol": 1e-13, "xtol": 1e-13, "Dfun": _Jacobian(model)},
                     **{model.independent_vars[0]: x},
                 )

@@ -76,14 +76,14 @@ def fit_model(
     UnitsError
         If ``stderr`` has another unit than the data.
 
+    See Also
+    --------
+    plkit.fit_kinetics : The biexponential, some hundred times faster.
+
     Notes
     -----
     χ² = Σ [(data − model)/σ]², σ = 1 where none is given; AIC = n ln(χ²/n) + 2 p and
     BIC = n ln(χ²/n) + p ln n, as in lmfit. A fixed parameter has σ = 0, a tied one the propagated σ.
-
-    See Also
-    --------
-    plkit.fit_kinetics : the biexponential, some hundred times faster.
 
     Examples
     --------

@@ -235,11 +235,12 @@ def _value(label: str) -> float | None:
 def _from_matrix(path: Path, table: Columns, said: TableOptions) -> xr.Dataset:
     """First row one axis, first column the other; one of them is spectral."""
     top = [_value(label) for label in table.labels[1:]]
-    if table.labels and None not in top:
-        corner, first_row, body = table.labels[0], np.array(top, dtype=np.float64), slice(0, None)
-    elif said.column_values is not None:
+    if said.column_values is not None:
+        # Before the labels: programs number their columns, and that is no time.
         corner, body = table.labels[0] if table.labels else "", slice(0, None)
         first_row = np.asarray(said.column_values, dtype=np.float64)
+    elif table.labels and None not in top:
+        corner, first_row, body = table.labels[0], np.array(top, dtype=np.float64), slice(0, None)
     elif table.labels:
         unknown = [label for label in table.labels[1:] if _value(label) is None]
         raise ask(

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +20,21 @@ import xarray as xr
 
 from plkit import names
 from plkit.errors import PlkitWarning
-from plkit.io.common import ask, file_error, metadata_json
+from plkit.io.common import ask, file_error
+from plkit.io.decays import (
+    Decays,
+    continued,
+    decay_columns,
+    decays_to_dataset,
+    key_values,
+    quantity_in,
+    read_decay_columns,
+    read_rows,
+    whole,
+    without_cut_line,
+)
 from plkit.io.registry import Reader
-from plkit.io.text import known_unit, read_columns, read_lines, split_label
+from plkit.io.text import known_unit, read_columns, read_lines
 
 __all__ = [
     "READERS",
@@ -36,42 +46,6 @@ __all__ = [
 ]
 
 _NS = names.unit(names.DELAY)
-_HZ = {"hz": 1.0, "khz": 1e3, "mhz": 1e6}
-
-# How labels call the columns of a decay, in lower case. "Time" means a delay only where its unit says so.
-_DELAYS = (names.DELAY, "delay time", "time delay")
-_TIMES = (names.TIME, "t", "bins", "bin", "zeit")
-_SHORT_UNITS = ("ps", "ns", "us")
-_COUNTS = ("counts", "count", "cnts", "cnts.", "cts", "photons", "no_of_photons", names.INTENSITY)
-_COUNT_UNITS = (None, "", "#", "counts", "cnts", "cnts.", "cts", "photons")
-
-
-@dataclass(frozen=True, slots=True)
-class _Decays:
-    """Curves as a file holds them.
-
-    Parameters
-    ----------
-    delay : ndarray
-        (bins,) in ``unit``.
-    unit : str
-        Of ``delay``.
-    counts : ndarray
-        (bins, curves); NaN where the file breaks off.
-    attrs : dict
-        What the file states.
-    metadata : dict
-        The rest of its header.
-    exposure_s : float or None
-        Measuring time [s].
-    """
-
-    delay: npt.NDArray[np.float64]
-    unit: str
-    counts: npt.NDArray[Any]
-    attrs: dict[str, Any]
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    exposure_s: float | None = None
 
 
 def read_picoquant_histogram(path: Path) -> xr.Dataset:
@@ -97,6 +71,18 @@ def read_picoquant_histogram(path: Path) -> xr.Dataset:
     -----
     PlkitWarning
         If the file holds fewer channels than it states: they are NaN.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "a.dat")
+    ...     _ = path.write_text(
+    ...         "#TimeHarp 260  Histogram Data\\n#channels per curve\\n3\\n#ns/bin\\n0.5\\n#counts\\n1\\n7\\n4\\n"
+    ...     )
+    ...     ds = read_picoquant_histogram(path)
+    >>> ds.delay.values.tolist(), ds.intensity.values.tolist()
+    ([0.0, 0.5, 1.0], [1, 7, 4])
     """
     path = Path(path)
     lines = read_lines(path)
@@ -126,17 +112,17 @@ def read_picoquant_histogram(path: Path) -> xr.Dataset:
             "Export each curve by itself.",
         )  # fmt: skip
     width = widths.pop()
-    counts = _rows(path, lines, start, len(width_text.split()), n_channels)
+    counts = read_rows(path, lines, start, len(width_text.split()), n_channels)
     title, _, acquired = lines[0].lstrip("#").partition("Histogram Data")
     attrs = {
         "instrument": " ".join(title.split()),
         "acquired": acquired.strip(),
         "bin_width_ns": width,
     }
-    return _dataset(
+    return decays_to_dataset(
         path,
-        _Decays(
-            np.arange(n_channels, dtype=np.float64) * width, _NS, _whole(counts), attrs, sections
+        Decays(
+            np.arange(n_channels, dtype=np.float64) * width, _NS, whole(counts), attrs, sections
         ),
     )
 
@@ -165,13 +151,23 @@ def read_spcm(path: Path) -> xr.Dataset:
     PlkitWarning
         If the last block does not come to its *\\*END*: its missing bins, as far as the resolution of the
         converter tells their number, are NaN.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "a.dat")
+    ...     _ = path.write_text("*BLOCK 1  ( Time[ns]  No_of_photons )\\n0.0 , 1\\n0.5 , 7\\n*END\\n")
+    ...     ds = read_spcm(path)
+    >>> ds.delay.values.tolist(), ds.intensity.values.tolist()
+    ([0.0, 0.5], [1, 7])
     """
     path = Path(path)
     lines = read_lines(path)
     starts = [n for n, line in enumerate(lines) if line.startswith("*BLOCK")]
     if not starts:
         raise file_error(path, "it has no line '*BLOCK', behind which SPCM writes the counts")
-    header = _key_values(lines[: starts[0]])
+    header = key_values(lines[: starts[0]])
     bits = re.match(r"(\d+) bits", header.get("Revision", ""))
     delay = None
     unit = ""
@@ -186,10 +182,10 @@ def read_spcm(path: Path) -> xr.Dataset:
         unit = found[1]
         end = next((n for n in range(start + 1, len(lines)) if lines[n].startswith("*")), None)
         expected = 2 ** int(bits[1]) if bits and end is None else None
-        table = _rows(path, lines[:end], start + 1, 2, expected, broken=end is None)
+        table = read_rows(path, lines[:end], start + 1, 2, expected, broken=end is None)
         axis = table[:, 0]
         if end is None:
-            axis = _continued(axis)
+            axis = continued(axis)
             if expected is None:
                 warnings.warn(
                     f"'{path.name}' breaks off behind bin {axis.size} without '*END'.",
@@ -210,7 +206,9 @@ def read_spcm(path: Path) -> xr.Dataset:
         "acquired": f"{header.get('Date', '')} {header.get('Time', '')}".strip(),
     }
     assert delay is not None
-    return _dataset(path, _Decays(delay, unit, _whole(counts), attrs, {**header, **parameters}))
+    return decays_to_dataset(
+        path, Decays(delay, unit, whole(counts), attrs, {**header, **parameters})
+    )
 
 
 def read_fluotime(path: Path) -> xr.Dataset:
@@ -232,10 +230,22 @@ def read_fluotime(path: Path) -> xr.Dataset:
     ------
     FileFormatError
         If there is no such table.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "a.dat")
+    ...     _ = path.write_text(
+    ...         "Parameters:\\n  Sync_Frequency : 250 kHz\\nTime [ns]\\tIntensity [Cnts.]\\n0\\t1\\n0.5\\t7\\n"
+    ...     )
+    ...     ds = read_fluotime(path)
+    >>> ds.attrs["repetition_rate_hz"], int(ds.intensity.max())
+    (250000.0, 7)
     """
     path = Path(path)
-    decays = _columns(path, None)
-    header = _key_values(read_lines(path)[:400])
+    decays = read_decay_columns(path, None)
+    header = key_values(read_lines(path)[:400])
     attrs: dict[str, Any] = {
         "instrument": "PicoQuant FluoTime",
         "sample": header.get("Sample", ""),
@@ -248,14 +258,14 @@ def read_fluotime(path: Path) -> xr.Dataset:
         ("Det_Wavelength", "emission_wavelength_nm", names.unit(names.WAVELENGTH)),
         ("Signal_Rate", "signal_rate_cps", "cps"),
     ):
-        value = _quantity(header.get(key, ""), unit)
+        value = quantity_in(header.get(key, ""), unit)
         if value is not None:
             attrs[name] = value
     if "Exc_Attenuation" in header:
         attrs["excitation_attenuation"] = header["Exc_Attenuation"]
-    exposure = _quantity(header.get("Meas_Time", ""), names.unit(names.TIME))
-    return _dataset(
-        path, _Decays(decays.delay, decays.unit, decays.counts, attrs, header, exposure)
+    exposure = quantity_in(header.get("Meas_Time", ""), names.unit(names.TIME))
+    return decays_to_dataset(
+        path, Decays(decays.delay, decays.unit, decays.counts, attrs, header, exposure)
     )
 
 
@@ -284,8 +294,18 @@ def read_decay_table(path: Path, *, delay_unit: str | None = None) -> xr.Dataset
     -----
     PlkitWarning
         If numbers are missing, or are no numbers of photons: negative or not whole.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "a.dat")
+    ...     _ = path.write_text("delay,counts\\n0,1\\n500,7\\n")
+    ...     ds = read_decay_table(path, delay_unit="ps")
+    >>> ds.delay.attrs["units"], ds.intensity.values.tolist()
+    ('ps', [1, 7])
     """
-    return _dataset(Path(path), _columns(Path(path), delay_unit))
+    return decays_to_dataset(Path(path), read_decay_columns(Path(path), delay_unit))
 
 
 def read_power_series(
@@ -311,6 +331,16 @@ def read_power_series(
     ------
     FileFormatError
         If a unit is not given, or the table has other rows.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "a.dat")
+    ...     _ = path.write_text("x1,x2,x3\\n0,1,9\\n0,0,1\\n0,3,3\\n0.0,20,90\\n0.5,10,40\\n")
+    ...     ds = read_power_series(path, delay_unit="ns", power_unit="uW")
+    >>> ds.power.values.tolist(), ds.intensity.max("delay").values.tolist()
+    ([1.0, 9.0], [20, 90])
     """
     path = Path(path)
     table = read_columns(path)
@@ -331,211 +361,14 @@ def read_power_series(
             f"Say the right one: plkit.read(path, {example}).",
         )  # fmt: skip
     head, body = table.values[:3, 1:], table.values[3:]
-    delay, counts = _without_cut_line(path, body[:, 0], body[:, 1:])
-    ds = _dataset(path, _Decays(delay, delay_unit, _whole(counts), {}), several=names.POWER)
+    delay, counts = without_cut_line(path, body[:, 0], body[:, 1:])
+    ds = decays_to_dataset(path, Decays(delay, delay_unit, whole(counts), {}), several=names.POWER)
     return ds.assign_coords(
         {names.POWER: (names.POWER, head[0], {**names.attrs(names.POWER), "units": power})}
     ).assign(
         filter_density=(names.POWER, head[1], names.attrs("filter_density")),
         dark_intensity=(names.POWER, head[2], names.attrs("dark_intensity")),
     )
-
-
-# From curves to a dataset -------------------------------------------------------------------------
-
-
-def _dataset(path: Path, decays: _Decays, *, several: str = names.POINT) -> xr.Dataset:
-    unit = known_unit(decays.unit, _NS)
-    if unit is None:
-        raise file_error(
-            path, f"the unit of its delay is '{decays.unit}', not '{_NS}' or a multiple of it",
-            f'Say the right one: plkit.read(path, delay_unit="{_NS}").',
-        )  # fmt: skip
-    counts = decays.counts
-    single = counts.shape[1] == 1 and several == names.POINT
-    dims = (names.DELAY,) if single else (names.DELAY, several)
-    variables: dict[str, Any] = {
-        names.INTENSITY: (dims, counts[:, 0] if single else counts, names.attrs(names.INTENSITY))
-    }
-    if _are_photons(counts):
-        variables[names.NOISE_GAIN] = ((), 1.0, names.attrs(names.NOISE_GAIN))
-    else:
-        warnings.warn(
-            f"'{path.name}' holds counts that are negative or not whole: something was done to the photons "
-            "that were counted, so their noise is not known. Set noise_gain before σ is believed.",
-            PlkitWarning,
-            stacklevel=3,
-        )
-    if decays.exposure_s is not None:
-        variables["exposure_time"] = ((), decays.exposure_s, names.attrs("exposure_time"))
-    attrs = {k: v for k, v in decays.attrs.items() if v != ""}
-    width = _even_step(decays.delay)
-    if width is not None:
-        factor = names.conversion_factor(unit, _NS)
-        attrs.setdefault("bin_width_ns", float(f"{width * (factor or 1.0):.9g}"))
-    if decays.metadata:
-        attrs["metadata"] = metadata_json(decays.metadata)
-    axis = (names.DELAY, decays.delay, {**names.attrs(names.DELAY), "units": unit})
-    ds = xr.Dataset(variables, {names.DELAY: axis}, attrs)
-    if not single and several == names.POINT:
-        ds = ds.assign_coords(
-            {names.POINT: (names.POINT, np.arange(counts.shape[1]), names.attrs(names.POINT))}
-        )
-    return ds
-
-
-def _are_photons(counts: npt.NDArray[Any]) -> bool:
-    known = counts[np.isfinite(counts)]
-    return bool(np.all(known >= 0) and np.all(known == np.round(known)))
-
-
-def _whole(counts: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return integers, where the numbers are whole and none is missing."""
-    if counts.size and np.all(np.isfinite(counts)) and np.all(counts == np.round(counts)):
-        return counts.astype(np.int32 if np.max(np.abs(counts)) < 2**31 else np.int64)
-    return counts
-
-
-def _even_step(delay: npt.NDArray[np.float64]) -> float | None:
-    """Width of the bins, where all but the last are equal within 1 %."""
-    steps = np.diff(delay[:-1] if delay.size > 3 else delay)
-    if steps.size == 0 or not np.all(np.isfinite(steps)):
-        return None
-    middle = float((delay[steps.size] - delay[0]) / steps.size)
-    return middle if middle > 0 and np.allclose(steps, middle, rtol=0.01) else None
-
-
-def _continued(delay: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Axis whose missing end goes on in even steps."""
-    known = int(np.isfinite(delay).sum())
-    if known == delay.size or known < 2:
-        return delay
-    step = (delay[known - 1] - delay[0]) / (known - 1)
-    return np.where(np.isfinite(delay), delay, delay[0] + step * np.arange(delay.size))
-
-
-# Lines of numbers ---------------------------------------------------------------------------------
-
-
-def _rows(
-    path: Path,
-    lines: Sequence[str],
-    start: int,
-    width: int,
-    expected: int | None,
-    *,
-    broken: bool = True,
-) -> npt.NDArray[Any]:
-    """Numbers of the lines from ``start`` on; rows that the file lacks are NaN, with a warning.
-
-    A last line without an end, in a file that breaks off, may lack digits: it counts as missing.
-    """
-    body = list(lines[start:])
-    unfinished = bool(body) and body[-1] != ""
-    numbered = [(start + n + 1, line) for n, line in enumerate(body) if line.strip()]
-    if expected is not None and len(numbered) > expected:
-        raise file_error(path, f"it holds {len(numbered)} lines of counts, not {expected}")
-    if broken and unfinished and numbered and (expected is None or len(numbered) < expected):
-        numbered.pop()
-    values = np.full((len(numbered), width), np.nan)
-    for row, (number, line) in enumerate(numbered):
-        cells = line.replace(",", " ").split()
-        try:
-            values[row] = [float(cell) for cell in cells]
-        except ValueError:
-            what = "number" if width == 1 else f"row of {width} numbers"
-            raise file_error(
-                path, f"line {number} holds '{line.strip()[:40]}', not a {what}"
-            ) from None
-    if not len(values):
-        raise file_error(path, "it breaks off before the first count", "Copy it again.")
-    if expected is not None and len(values) < expected:
-        missing = expected - len(values)
-        warnings.warn(
-            f"'{path.name}' lacks {missing} of its {expected} channels; they are NaN.",
-            PlkitWarning,
-            stacklevel=3,
-        )
-        return np.concatenate([values, np.full((missing, width), np.nan)])
-    return values
-
-
-def _without_cut_line(
-    path: Path, delay: npt.NDArray[np.float64], counts: npt.NDArray[Any]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any]]:
-    """Leave out a last line whose delay was cut short: it would name the wrong bin."""
-    if delay.size < 3 or np.all(np.isfinite(counts[-1])):
-        return delay, counts
-    step = delay[-2] - delay[-3]
-    if np.isfinite(delay[-1]) and abs(delay[-1] - delay[-2] - step) <= 0.01 * abs(step):
-        return delay, counts
-    warnings.warn(
-        f"The last line of '{path.name}' is cut within its delay; its bin is left out.",
-        PlkitWarning,
-        stacklevel=4,
-    )
-    return delay[:-1], counts[:-1]
-
-
-def _columns(path: Path, delay_unit: str | None) -> _Decays:
-    """Delay and counts of a table with labels."""
-    table = read_columns(path)
-    places = _places(table.labels)
-    if places is None:
-        found = ", ".join(f"'{label}'" for label in table.labels) or "none"
-        raise file_error(
-            path, f"its columns are {found}, not a delay and counts",
-            'Label them, for instance "delay (ns)" and "counts".',
-        )  # fmt: skip
-    at, curves = places
-    unit = delay_unit or split_label(table.labels[at])[1]
-    if not unit:
-        raise ask(path, "the unit of the delay", f'delay_unit="{_NS}"')
-    values = table.values[:, curves]
-    if np.all(table.integer[curves]):
-        values = _whole(values)
-    delay, counts = _without_cut_line(path, table.values[:, at], values)
-    return _Decays(delay, unit, counts, {})
-
-
-def _places(labels: Sequence[str]) -> tuple[int, list[int]] | None:
-    """Column of the delay and columns of counts; None where the labels are of something else."""
-    delay: int | None = None
-    counts: list[int] = []
-    for index, label in enumerate(labels):
-        name, unit = split_label(label)
-        word = name.lower()
-        short = unit is not None and names.normalise_unit(unit) in _SHORT_UNITS
-        if delay is None and (word in _DELAYS or (word in _TIMES and short)):
-            delay = index
-        elif word in _COUNTS and (unit.lower() if unit else unit) in _COUNT_UNITS:
-            counts.append(index)
-        elif word or index:
-            return None  # only the first column may be without a name: a running number
-    return (delay, counts) if delay is not None and counts else None
-
-
-def _key_values(lines: Sequence[str]) -> dict[str, str]:
-    """Read header lines ``  Key : value``."""
-    found: dict[str, str] = {}
-    for line in lines:
-        key, mark, value = line.partition(" :")
-        if mark and key.strip() and "#" not in key:
-            found.setdefault(key.strip(), value.strip())
-    return found
-
-
-def _quantity(text: str, unit: str) -> float | None:
-    """Number in ``unit`` from a text such as ``"1000 ps"``; None where it says something else."""
-    number, _, found = text.strip().partition(" ")
-    try:
-        value = float(number)
-    except ValueError:
-        return None
-    if unit.lower() in _HZ:
-        return value * _HZ[found.lower()] if found.lower() in _HZ else None
-    factor = names.conversion_factor(found, unit)
-    return None if factor is None else value * factor
 
 
 # Which file is which ------------------------------------------------------------------------------
@@ -548,7 +381,7 @@ def _looks_like_table(path: Path, head: bytes) -> bool:  # noqa: ARG001
         return False
     for line in text.splitlines()[:40]:
         for mark in ("\t", ";", ","):
-            if mark in line and _places([cell.strip() for cell in line.split(mark)]):
+            if mark in line and decay_columns([cell.strip() for cell in line.split(mark)]):
                 return True
     return False
 

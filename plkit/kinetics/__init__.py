@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from plkit.kinetics.biexponential import fit_kinetics
+from plkit.kinetics.judgement import Verdict, VerdictThresholds, verdict
 
-__all__ = ["fit_kinetics"]
+__all__ = ["Verdict", "VerdictThresholds", "fit_kinetics", "verdict"]

@@ -53,8 +53,9 @@ def fit_kinetics(
         and the last quarter of the record, in units of σ.
     plateau : bool, optional
         False leaves the plateau out, as the equation is printed in the paper. A conversion that
-        stops is then read as a slow rate: a true activation energy of 248 meV comes out as 159 meV.
-        For comparison only.
+        stops is then read as a slow rate, and ⟨k⟩ follows the ceiling of the conversion instead of
+        the temperature: with a ceiling of 70 % for all powers a true activation energy of 248 meV
+        comes out as 159 meV, with one that rises with power far above. For comparison only.
     at_s : float or sequence of float, optional
         Times at which the conversion is evaluated [s]; by default the last time of the record.
     stderr : xarray.DataArray or array_like, optional

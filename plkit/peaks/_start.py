@@ -85,7 +85,7 @@ def _edges(spectra: Spectra, expected: Floats) -> tuple[Floats, Floats]:
     for part in (slice(0, size), slice(n - size, n)):
         ends.append((spectra.counts[:, part].mean(axis=1), var[:, part].sum(axis=1) / size**2))
     (a, va), (b, vb) = ends
-    agree = np.abs(a - b) <= 3.0 * np.sqrt(va + vb)
+    agree = np.abs(a - b) <= 3.0 * np.sqrt(np.maximum(va + vb, 0.0))
     level = np.where(agree, 0.5 * (a + b), np.minimum(a, b))
     level_var = np.where(agree, 0.25 * (va + vb), np.where(a < b, va, vb))
     return level, level_var

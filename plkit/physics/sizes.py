@@ -30,7 +30,7 @@ def lognormal_parameters(mean: float, std: float) -> tuple[float, float]:
     Examples
     --------
     >>> [round(v, 4) for v in lognormal_parameters(12.4, 5.8)]
-    [2.4188, 0.4449]
+    [2.4188, 0.4448]
     """
     variance = np.log1p((std / mean) ** 2)
     return float(np.log(mean) - variance / 2), float(np.sqrt(variance))

@@ -16,6 +16,7 @@ from plkit.plot.output import save_figure
 from plkit.plot.profile import plot_profile
 from plkit.plot.spectra import plot_spectra, plot_spectral_movie
 from plkit.plot.temperature import plot_temperature
+from plkit.plot.track import plot_track
 from plkit.plot.unmixing import plot_unmixing
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "plot_spectra",
     "plot_spectral_movie",
     "plot_temperature",
+    "plot_track",
     "plot_unmixing",
     "save_figure",
 ]

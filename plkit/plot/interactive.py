@@ -66,7 +66,7 @@ def hv_map(
     *,
     clim: tuple[float, float] | None = None,
 ) -> Any:
-    """Map as an Image with its colour limits bound; pixels without a result are NaN.
+    """Draw a map as an Image with its colour limits bound; pixels without a result are NaN.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def hv_map(
 
 
 def hv_spectra(data: xr.Dataset | xr.DataArray, *, variable: str = INTENSITY) -> Any:
-    """Series of spectra as curves, one for each value of the dim besides the spectral one.
+    """Draw a series of spectra as curves, one for each value of the dim besides the spectral one.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def _along_viridis(position: float) -> str:
 
 
 def hv_kinetics(unmixed: xr.Dataset, kinetics: xr.Dataset) -> Any:
-    """Fractions against time as points, with the fit and its σ band.
+    """Draw fractions against time as points, with the fit and its σ band.
 
     Parameters
     ----------
@@ -217,7 +217,7 @@ def hv_kinetics(unmixed: xr.Dataset, kinetics: xr.Dataset) -> Any:
 
 
 def hv_arrhenius(result: xr.Dataset) -> Any:
-    """Rates against temperature in Arrhenius' form: line, 68 % band, points with σ on both axes.
+    """Draw rates against temperature in Arrhenius' form: line, 68 % band, points with σ on both axes.
 
     Parameters
     ----------

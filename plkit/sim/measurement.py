@@ -35,6 +35,11 @@ class Detector:
         Mean height of a cosmic ray above its threshold of ten read noises (exponential) [counts].
     saturation_counts : int, optional
         Largest reading [counts].
+
+    Examples
+    --------
+    >>> Detector(read_noise_counts=4.0, cosmic_rate_per_s=0.0).saturation_counts
+    65535
     """
 
     gain: float = 1.0
@@ -102,7 +107,7 @@ def simulate_measurement(
     --------
     >>> import numpy as np, xarray as xr
     >>> flat = xr.DataArray(np.full((1, 4), 1e4), dims=("time", "wavelength"))
-    >>> ds = simulate_measurement(flat, 1.0, rng=np.random.default_rng(1))
+    >>> ds = simulate_measurement(flat, 1.0, rng=np.random.default_rng(0))
     >>> ds.intensity.dtype, bool(abs(ds.intensity.mean() - 10101) < 300)
     (dtype('uint16'), True)
     """

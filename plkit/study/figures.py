@@ -69,10 +69,9 @@ def study_figures(tree: xr.DataTree) -> Iterator[Drawing]:
     with_energy = {n: g["arrhenius"] for n, g in samples.items() if "arrhenius" in g}
     if with_energy:
         yield "all_arrhenius", lambda: plot.plot_arrhenius(with_energy)
-    yield (
-        "all_conversion",
-        lambda: plot.plot_conversion({n: g["kinetics"] for n, g in samples.items()}),
-    )
+    with_kinetics = {n: g["kinetics"] for n, g in samples.items() if "kinetics" in g}
+    if with_kinetics:
+        yield "all_conversion", lambda: plot.plot_conversion(with_kinetics)
     for name, groups in samples.items():
         for what, draw in _sample_figures(groups):
             yield f"{name}_{what}", draw
@@ -87,23 +86,30 @@ def _groups(node: xr.DataTree) -> dict[str, xr.Dataset]:
 
 def _sample_figures(g: dict[str, xr.Dataset]) -> Iterator[Drawing]:
     strongest = {POWER: -1}
-    movie = _movie(g["raw"].isel(strongest))
-    unmixed, kin = g["unmixed"], g["kinetics"]
-    yield "spectra", lambda: plot.plot_spectra(movie)
-    yield "movie", lambda: plot.plot_spectral_movie(movie)
-    yield "unmixing", lambda: _unmixing(g)
-    yield "kinetics", lambda: plot.plot_kinetics(unmixed.isel(strongest), kin.isel(strongest))
-    yield "powers_kinetics", lambda: plot.plot_kinetics(unmixed, kin)
-    yield "temperature", lambda: plot.plot_temperature(g["heating"])
-    if "recovery_kinetics" in g:
+    if "raw" in g:
+        movie = _movie(g["raw"].isel(strongest))
+        yield "spectra", lambda: plot.plot_spectra(movie)
+        yield "movie", lambda: plot.plot_spectral_movie(movie)
+        yield "peak", lambda: plot.plot_track(g["peaks"], "peak_wavelength")
+    if "kinetics" in g:
+        unmixed, kin = g["unmixed"], g["kinetics"]
+        yield "unmixing", lambda: _unmixing(g)
+        yield "kinetics", lambda: plot.plot_kinetics(unmixed.isel(strongest), kin.isel(strongest))
+        yield "powers_kinetics", lambda: plot.plot_kinetics(unmixed, kin)
+    if "heating" in g:
+        yield "temperature", lambda: plot.plot_temperature(g["heating"])
+    if "recovery_raw" in g:
         recovery = _movie(g["recovery_raw"])
         yield "recovery_spectra", lambda: plot.plot_spectra(recovery)
+    if "recovery_kinetics" in g:
         yield (
             "recovery_kinetics",
             lambda: plot.plot_kinetics(g["recovery_unmixed"], g["recovery_kinetics"]),
         )
     if "maps" in g:
         yield from _map_figures(g)
+    if "overview" in g:
+        yield from _overview_figures(g)
 
 
 def _unmixing(g: dict[str, xr.Dataset]) -> Figure:
@@ -117,27 +123,37 @@ def _unmixing(g: dict[str, xr.Dataset]) -> Figure:
 
 
 def _map_figures(g: dict[str, xr.Dataset]) -> Iterator[Drawing]:
-    falling = str(g["kinetics"].attrs.get(COMPONENT, ""))
-    growing = next(str(c) for c in g["maps"][COMPONENT].values if c != falling)
     last = {POWER: -1}
-    one = g["maps"].isel(last).sel({COMPONENT: growing})
+    one = g["maps"].isel(last).sel({COMPONENT: _growing(g, g["maps"])})
     yield "map", lambda: plot.plot_map(one, "fraction", clim=_from_zero(one))
-    yield (
-        "profile",
-        lambda: plot.plot_profile(
-            one["fraction"], g["profiles"].isel(last), stderr=one["fraction_stderr"]
-        ),
-    )
-    iodine = g["composition"].isel(last)
-    yield "composition", lambda: plot.plot_composition(iodine)
-    if "overview" in g:
-        whole = g["overview"].sel({COMPONENT: growing})
-        yield "overview_map", lambda: plot.plot_map(whole, "fraction", clim=_from_zero(whole))
-        around = g["overview"]
+    if "profiles" in g:
         yield (
-            "overview_composition",
-            lambda: plot.plot_composition(around),
+            "profile",
+            lambda: plot.plot_profile(
+                one["fraction"], g["profiles"].isel(last), stderr=one["fraction_stderr"]
+            ),
         )
+    iodine = g["composition"].isel(last)
+    if "x_iodine" in iodine:
+        yield "composition", lambda: plot.plot_composition(iodine)
+
+
+def _overview_figures(g: dict[str, xr.Dataset]) -> Iterator[Drawing]:
+    overview = g["overview"]
+    if "fraction" in overview:
+        whole = overview.sel({COMPONENT: _growing(g, overview)})
+        yield "overview_map", lambda: plot.plot_map(whole, "fraction", clim=_from_zero(whole))
+    if "x_iodine" in overview:
+        yield "overview_composition", lambda: plot.plot_composition(overview)
+    yield "overview_peak_map", lambda: plot.plot_map(overview, "peak_energy")
+
+
+def _growing(g: dict[str, xr.Dataset], ds: xr.Dataset) -> str:
+    """Component that grows: not the one that the kinetics says falls."""
+    falling = (
+        str(g["kinetics"].attrs[COMPONENT]) if "kinetics" in g else str(ds[COMPONENT].values[0])
+    )
+    return next(str(c) for c in ds[COMPONENT].values if c != falling)
 
 
 def _movie(raw: xr.Dataset) -> xr.DataArray:

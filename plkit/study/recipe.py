@@ -10,22 +10,25 @@ import importlib.resources
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, model_validator
 
 from plkit.errors import RecipeError
 from plkit.study.recipe_tables import (
+    READ_ROLES,
     Composition,
     Corrections,
     Diffusion,
     Environment,
     FilmRecipe,
     Laser,
+    Peaks,
     Sample,
     Study,
     Substrate,
     Table,
+    fault,
 )
 
 __all__ = [
@@ -73,12 +76,13 @@ class Recipe(Table):
     """A whole recipe; made by :func:`load_recipe`."""
 
     study: Study
-    laser: Laser
-    film: FilmRecipe
-    substrate: Substrate
+    laser: Laser | None = None
+    film: FilmRecipe | None = None
+    substrate: Substrate | None = None
     environment: Environment = Environment()
     corrections: Corrections = Corrections()
     samples: Annotated[dict[str, Sample], Field(min_length=1)]
+    peaks: Peaks = Peaks()
     composition: Composition = Composition()
     _path: Path = PrivateAttr(default=Path(RECIPE_NAME))
     _text: str = PrivateAttr(default="")
@@ -125,8 +129,58 @@ class Recipe(Table):
         -------
         FilmRecipe
             Thickness and thermal constants.
+
+        Raises
+        ------
+        RecipeError
+            If the recipe holds neither; a sample with an absorptance always has one.
         """
-        return self.samples[sample].film or self.film
+        film = self.samples[sample].film or self.film
+        if film is None:
+            raise RecipeError(
+                f"use recipe {self.path}", f"sample '{sample}' has no film", "Add [film]."
+            )
+        return film
+
+    @model_validator(mode="after")
+    def _heating_is_complete(self) -> Recipe:
+        for name, sample in self.samples.items():
+            if not sample.is_heated:
+                continue
+            given = {
+                "laser": self.laser,
+                "film": sample.film or self.film,
+                "substrate": self.substrate,
+            }
+            for table, value in given.items():
+                if value is None:
+                    key = "absorptance" if sample.absorptance is not None else "absorptance_nk"
+                    raise fault(
+                        f"is stated, but the table [{table}] is missing",
+                        ("samples", name, key),
+                        f"Add the table [{table}], or remove the absorptance.",
+                    )
+        return self
+
+    def reader_options(self, keys: tuple[str | int, ...]) -> dict[str, Any]:
+        """Options for reading a file.
+
+        Parameters
+        ----------
+        keys : tuple
+            Where the recipe names the file, for instance ``("samples", "x1.0", "exposure", "10")``.
+
+        Returns
+        -------
+        dict
+            Those of the table ``read``, under those of its sub-table for files of this role.
+        """
+        if keys[0] == "corrections":
+            read, role = self.corrections.read, keys[1]
+        else:
+            read, role = self.samples[str(keys[1])].read, keys[2]
+        for_all = {k: v for k, v in read.items() if k not in READ_ROLES}
+        return {**for_all, **read.get(str(role), {})}
 
     def inputs(self) -> Iterator[Input]:
         """Every file that the recipe names.
@@ -151,7 +205,8 @@ class Recipe(Table):
             else:
                 yield from one((*at, "exposure"), s.exposure)
             yield from one((*at, "recovery"), s.recovery)
-            for name, file in s.references.items():
+            yield from one((*at, "absorptance_nk"), s.absorptance_nk)
+            for name, file in (s.references or {}).items():
                 yield from one((*at, "references", name), file)
             for power, file in (s.maps or {}).items():
                 yield from one((*at, "maps", f"{power:g}"), file)

@@ -22,17 +22,22 @@ from pydantic_core import PydanticCustomError
 from plkit.physics.calibration import CALIBRATIONS
 
 __all__ = [
+    "READ_ROLES",
     "Composition",
     "Corrections",
     "Diffusion",
     "Environment",
     "FilmRecipe",
     "Laser",
+    "Peaks",
     "Sample",
     "Study",
     "Substrate",
     "Table",
 ]
+
+# Roles of files whose options for the reader may differ from those of the others.
+READ_ROLES = ("exposure", "recovery", "references", "maps", "overview", "dark", "response")
 
 Background = Literal["none", "constant", "linear"]
 
@@ -50,8 +55,8 @@ def _not_blank(value: str) -> str:
 
 
 def _known_calibration(value: str) -> str:
-    if value not in CALIBRATIONS:
-        raise fault(f"is '{value}', not one of {', '.join(CALIBRATIONS)}")
+    if value not in (*CALIBRATIONS, "none"):
+        raise fault(f"is '{value}', not one of {', '.join(CALIBRATIONS)}, none")
     return value
 
 
@@ -83,6 +88,18 @@ def _power_table(value: Any) -> Any:
     return dict(sorted(powers.items()))
 
 
+def _reader_options(roles: tuple[str, ...]) -> AfterValidator:
+    """Options for all files of a table, and in tables of their own those for the files of one role."""
+
+    def check(value: dict[str, Any]) -> dict[str, Any]:
+        for role in roles:
+            if role in value and not isinstance(value[role], dict):
+                raise fault("is no table of options", (role,))
+        return value
+
+    return AfterValidator(check)
+
+
 def _table_or_file(value: Any) -> str:
     return "table" if isinstance(value, dict) else "file"
 
@@ -90,6 +107,7 @@ def _table_or_file(value: Any) -> str:
 Number = Annotated[float, Strict(), AllowInfNan(False)]
 Text = Annotated[str, AfterValidator(_not_blank)]
 FileName = Annotated[str, AfterValidator(_not_blank)]
+Window = Annotated[list[Number], Field(min_length=2, max_length=2)]
 PowerTable = Annotated[dict[float, FileName], BeforeValidator(_power_table)]
 Exposure = Annotated[
     Annotated[FileName, Tag("file")] | Annotated[PowerTable, Tag("table")],
@@ -161,8 +179,11 @@ class FilmRecipe(Table):
 
 
 class Substrate(Table):
-    """``[substrate]``: thickness and thermal constants."""
+    """``[substrate]``: thickness, thermal constants, refractive index."""
 
+    refractive_index: Number = _number(
+        "Refractive index at the laser's wavelength, for absorptance_nk.", "1", 1.53, ge=1
+    )
     thickness_um: Number = _number("Thickness of the substrate.", "µm", gt=0)
     conductivity_w_mk: Number = _number("Thermal conductivity.", "W/(m K)", gt=0)
     conductivity_stderr_w_mk: Number = _number("σ of the conductivity.", "W/(m K)", 0.0, ge=0)
@@ -185,17 +206,46 @@ class Corrections(Table):
     response: FileName | None = _file("Spectral response, divided by.", None)
     despike: Annotated[bool, Strict()] = _other("Remove cosmic rays.", "true or false", True)
     despike_threshold: Number | None = _number("Height of a spike in σ.", "σ", None, gt=0)
-    baseline: Literal["none", "constant", "linear", "asls"] = _choice(
-        "Baseline, subtracted.", "none", "constant", "linear", "asls", default="none"
+    baseline: Literal["none", "constant", "linear", "arpls", "asls"] = _choice(
+        "Baseline, subtracted.", "none", "constant", "linear", "arpls", "asls", default="none"
     )
-    crop_nm: Annotated[list[Number], Field(min_length=2, max_length=2)] | None = _other(
+    baseline_windows_nm: list[Window] | None = _other(
+        "Ranges without photoluminescence, for a constant or linear baseline.",
+        "a list of pairs of ascending numbers in nm",
+        None,
+    )
+    noise_gain: Number | None = _number(
+        "Counts per detected electron, where the file does not state it.", "counts", None, gt=0
+    )
+    noise_floor: Number = _number("Variance in the dark, beside noise_gain.", "counts²", 0.0, ge=0)
+    energy_counts_per: Literal["channel", "eV"] | None = _other(
+        "What the values of files over photon energy are: counts of a channel, or per eV.",
+        'one of "channel", "eV"',
+        None,
+    )
+    crop_nm: Window | None = _other(
         "Range of wavelengths that is kept.", "two ascending numbers in nm", None
+    )
+    read: Annotated[dict[str, Any], _reader_options(READ_ROLES[5:])] = _other(
+        "Options for plkit.read.", "a table of options", {}
     )
 
     @model_validator(mode="after")
     def _ascending(self) -> Corrections:
         if self.crop_nm is not None and not 0 < self.crop_nm[0] < self.crop_nm[1]:
             raise fault(f"is {self.crop_nm}, not two ascending numbers in nm", ("crop_nm",))
+        if self.baseline in ("constant", "linear") and not self.baseline_windows_nm:
+            raise fault(
+                f"is '{self.baseline}' without baseline_windows_nm, not with them",
+                ("baseline",),
+                "Say where there is no photoluminescence: baseline_windows_nm = [[460, 480]].",
+            )
+        for low, high in self.baseline_windows_nm or []:
+            if not 0 < low < high:
+                raise fault(
+                    f"holds [{low:g}, {high:g}], not two ascending numbers in nm",
+                    ("baseline_windows_nm",),
+                )
         return self
 
 
@@ -210,30 +260,63 @@ class Diffusion(Table):
     )
 
 
+class Peaks(Table):
+    """``[peaks]``: how the emission maximum is found."""
+
+    method: Literal["parabola", "centroid", "gaussian", "asymmetric"] = _choice(
+        "Method of plkit.fit_peaks.",
+        "parabola",
+        "centroid",
+        "gaussian",
+        "asymmetric",
+        default="parabola",
+    )
+    window_nm: Window | None = _other(
+        "Range in which the maximum lies.", "two ascending numbers in nm", None
+    )
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Peaks:
+        if self.window_nm is not None and not 0 < self.window_nm[0] < self.window_nm[1]:
+            raise fault(f"is {self.window_nm}, not two ascending numbers in nm", ("window_nm",))
+        return self
+
+
 class Composition(Table):
     """``[composition]``: calibration of the iodine content."""
 
     calibration: Annotated[str, AfterValidator(_known_calibration)] = _choice(
-        "Calibration E_PL(x).", *CALIBRATIONS, default="cunha2025"
+        "Calibration E_PL(x); none for peak energies alone.",
+        *CALIBRATIONS,
+        "none",
+        default="cunha2025",
     )
 
 
 class Sample(Table):
     """``[samples.NAME]``: files and constants of one film."""
 
-    exposure: Exposure = _other(
+    exposure: Exposure | None = _other(
         "Series under the laser: one file with powers, or one file per power.",
         "a file name, or a table power in µW → file name",
+        None,
     )
     power_uw: Number | None = _number(
         "Power, where the exposure file does not hold it.", "µW", None, gt=0
     )
     recovery: FileName | None = _file("Series in the dark afterwards.", None)
-    references: Annotated[dict[str, FileName], Field(min_length=2)] = _other(
-        "Spectra of the pure components.", "a table name → file name with at least 2 entries"
+    references: Annotated[dict[str, FileName], Field(min_length=2)] | None = _other(
+        "Spectra of the pure components; without them peaks and a verdict alone are found.",
+        "a table name → file name with at least 2 entries",
+        None,
     )
     pristine: Text | None = _other("Component that falls.", "the name of a reference", None)
-    absorptance: Number = _number("Share of the power that is absorbed.", "1", gt=0, le=1)
+    absorptance: Number | None = _number(
+        "Share of the power that is absorbed; without it no temperature.", "1", None, gt=0, le=1
+    )
+    absorptance_nk: FileName | None = _file(
+        "Table of n and k of the film, from which the absorptance follows.", None
+    )
     absorptance_stderr: Number = _number("σ of the absorptance.", "1", 0.0, ge=0, lt=1)
     rate_scatter: Number = _number("Relative scatter of the rate, spot to spot.", "1", 0.0, ge=0)
     background: Background = _choice(
@@ -248,15 +331,28 @@ class Sample(Table):
     overview: FileName | None = _file("Large map, for the composition.", None)
     film: FilmRecipe | None = _other("Film of this sample.", "a table like [film]", None)
     diffusion: Diffusion | None = _other("Fit of the maps.", "a table", None)
-    read: dict[str, Any] = _other("Options for plkit.read.", "a table of options", {})
+    read: Annotated[dict[str, Any], _reader_options(READ_ROLES[:5])] = _other(
+        "Options for plkit.read.", "a table of options", {}
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Sample:
-        known = ", ".join(self.references)
-        if self.pristine is not None and self.pristine not in self.references:
+        if self.exposure is None and self.overview is None:
+            raise fault("has neither 'exposure' nor 'overview', not at least one of them")
+        if self.absorptance is not None and self.absorptance_nk is not None:
+            raise fault(
+                "is given beside 'absorptance', not instead of it",
+                ("absorptance_nk",),
+                "Keep one of the two.",
+            )
+        if self.maps is not None and self.references is None:
+            raise fault("is given without 'references', not with them", ("maps",))
+        references = self.references or {}
+        known = ", ".join(references) or "none"
+        if self.pristine is not None and self.pristine not in references:
             raise fault(f"is '{self.pristine}', not one of the references: {known}", ("pristine",))
         seen: dict[str, str] = {}
-        for name, file in self.references.items():
+        for name, file in references.items():
             if file in seen:
                 raise fault(
                     f"is '{file}', the same file as '{seen[file]}', not a spectrum of its own",
@@ -281,4 +377,9 @@ class Sample(Table):
     @property
     def falling(self) -> str:
         """Name of the component that falls: ``pristine``, or the first reference."""
-        return self.pristine if self.pristine is not None else next(iter(self.references))
+        return self.pristine if self.pristine is not None else next(iter(self.references or ("",)))
+
+    @property
+    def is_heated(self) -> bool:
+        """True where the recipe states how much of the laser's power the film absorbs."""
+        return self.absorptance is not None or self.absorptance_nk is not None

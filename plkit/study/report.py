@@ -42,6 +42,7 @@ _CAPTIONS: Final = {
     "spectra": "Spectra, coloured by time.",
     "movie": "All spectra as an image, wavelength across and time upwards.",
     "unmixing": "One spectrum as a sum of references, with the residual.",
+    "peak": "Wavelength of the emission maximum against time.",
     "kinetics": "Emission fractions against time; lines: fit with one σ.",
     "conversion": "Conversion against laser power; bars: one σ, where larger than the symbols.",
     "arrhenius": "Arrhenius plot. Bars: one σ on both axes, that of the temperature includes the "

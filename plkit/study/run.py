@@ -1,95 +1,23 @@
-"""The whole way of one study: recipe in, DataTree of all results out.
-
-Reads like the method section of the paper: correct the spectra, unmix them, fit the kinetics,
-simulate the heating, fit the activation energies; map the fractions and the composition, fit the
-halo, fit D(T). Nothing here computes; every step is a public function of plkit.
-"""
+"""One recipe in; results, figures and report out, all at once or not at all."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
 import xarray as xr
 
 import plkit
-from plkit import names, spectra
-from plkit.errors import DataError, FileFormatError, PlkitWarning, RecipeError
-from plkit.names import (
-    INTENSITY,
-    NOISE_FLOOR,
-    NOISE_GAIN,
-    POWER,
-    SPECTRAL_DIMS,
-    TIME,
-    WAVELENGTH,
-    X,
-    Y,
-)
-from plkit.physics.heat import heat_fraction
+from plkit.errors import FileFormatError, RecipeError
+from plkit.study.chain import StudyResult, analyse_study
 from plkit.study.recipe import Recipe, load_recipe
-
-if TYPE_CHECKING:
-    from plkit.kinetics import Verdict
 
 _OWN_NAMES = ("results.nc", "summary.json", "report.html", "figures")
 
-__all__ = [
-    "SampleResult",
-    "StudyFiles",
-    "StudyResult",
-    "analyse_exposure",
-    "analyse_study",
-    "open_results",
-    "run_study",
-]
-
-
-@dataclass
-class SampleResult:
-    """Everything found on one sample.
-
-    Parameters
-    ----------
-    groups : dict of str to xarray.Dataset
-        Results by group name, as they stand in results.nc.
-    verdict : Verdict, optional
-        What the exposure did to the film.
-    recovery_verdict : Verdict, optional
-        What the dark did, where it was recorded.
-    """
-
-    groups: dict[str, xr.Dataset] = field(default_factory=dict)
-    verdict: Verdict | None = None
-    recovery_verdict: Verdict | None = None
-
-
-@dataclass
-class _Notes:
-    """Warnings with the place where they arose, each once."""
-
-    lines: list[str] = field(default_factory=list)
-
-    @contextmanager
-    def at(self, place: str) -> Iterator[None]:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", PlkitWarning)
-            yield
-        for w in caught:
-            if issubclass(w.category, PlkitWarning):
-                line = f"{place}: {w.message}"
-                if line not in self.lines:
-                    self.lines.append(line)
-            else:
-                warnings.warn_explicit(w.message, w.category, w.filename, w.lineno)
+__all__ = ["open_results", "run_study"]
 
 
 def run_study(
@@ -123,11 +51,6 @@ def run_study(
     FileFormatError, DataError
         If a file cannot be used; the sentence names it.
 
-    Notes
-    -----
-    Fractions are unmixed without the constraint a ≥ 0, because noise cut off at zero would bias
-    every later least-squares fit; ``plkit.unmix`` itself constrains by default.
-
     Examples
     --------
     >>> tree = run_study("study/STUDY.toml")                               # doctest: +SKIP
@@ -141,20 +64,29 @@ def run_study(
             f"run {loaded.path}", f"the output '{target}' is a file, not a folder", "Name a folder."
         )
     _refuse_strangers(loaded, target)
+    _refuse_unwritable(loaded, target)
     return _publish(loaded, target, analyse_study(loaded, progress=progress), progress)
 
 
 def _refuse_strangers(recipe: Recipe, target: Path) -> None:
     """A folder that holds files but no results of ours is not a place for results."""
-    if (
-        target.is_dir()
-        and any(target.iterdir())
-        and not any((target / n).exists() for n in _OWN_NAMES)
-    ):
+    if target.is_dir() and any(target.iterdir()) and not (target / "results.nc").exists():
         raise RecipeError(
             f"run {recipe.path}",
             f"the output '{target}' holds other files, not results of plkit",
             "Name a new folder.",
+        )
+
+
+def _refuse_unwritable(recipe: Recipe, target: Path) -> None:
+    """Say before the work, not after it, that the results cannot be kept."""
+    above = next(p for p in target.parents if p.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        found = "not writable" if above.is_dir() else "a file"
+        raise RecipeError(
+            f"run {recipe.path}",
+            f"the output '{target}' cannot be made, '{above}' is {found}, not a folder to write in",
+            "Name another folder.",
         )
 
 
@@ -191,376 +123,6 @@ def open_results(path: str | Path) -> xr.DataTree:
             return tree.load()
     except (OSError, ValueError) as error:
         raise FileFormatError("open results", f"'{file}' is no results file ({error})") from error
-
-
-# The way ----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class StudyResult:
-    """Results of all samples, with the warnings met on the way.
-
-    Parameters
-    ----------
-    samples : dict of str to SampleResult
-        Results by sample.
-    warnings : list of str
-        Each with the place where it arose.
-    """
-
-    samples: dict[str, SampleResult]
-    warnings: list[str]
-
-
-def analyse_study(recipe: Recipe, *, progress: bool = False) -> StudyResult:
-    """Carry a study from its files to its numbers, in memory; :func:`run_study` also writes them.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        A loaded recipe.
-    progress : bool, optional
-        Show a progress bar.
-
-    Returns
-    -------
-    StudyResult
-        Results by sample, and warnings.
-    """
-    from tqdm import tqdm
-
-    notes = _Notes()
-    with notes.at("corrections"):
-        files = StudyFiles(recipe)
-    results = {}
-    for name in tqdm(recipe.samples, desc="run", unit="sample", disable=not progress):
-        results[name] = _analyse_sample(files, name, notes)
-    return StudyResult(results, notes.lines)
-
-
-def _analyse_sample(files: StudyFiles, name: str, notes: _Notes) -> SampleResult:
-    recipe = files.recipe
-    sample = recipe.samples[name]
-    with notes.at(f"{name}, exposure"):
-        exposure = files.exposure(name)
-        refs = files.references(name, exposure)
-        heat = plkit.simulate_heating(
-            *files.spot_and_film(name, refs),
-            power_uw=exposure[POWER],
-            ambient_k=recipe.environment.ambient_k,
-        )
-        result = analyse_exposure(
-            exposure,
-            refs,
-            heat,
-            falling=sample.falling,
-            background=sample.background,
-            rate_scatter=sample.rate_scatter,
-            conversion_at_s=sample.conversion_at_s,
-        )
-        result.verdict = plkit.verdict(
-            exposure, result.groups["unmixed"], result.groups["kinetics"]
-        )
-    if sample.recovery is not None:
-        with notes.at(f"{name}, recovery"):
-            _analyse_recovery(result, files.recovery(name), refs, sample.background)
-    if sample.maps is not None:
-        _analyse_maps(result, files, name, refs, notes)
-    if sample.overview is not None:
-        with notes.at(f"{name}, overview"):
-            overview = files.load(name, sample.overview)
-            unmixed = _unmix(overview, refs, sample.background)
-            composition = plkit.composition_map(
-                overview, calibration=recipe.composition.calibration
-            )
-            result.groups["overview"] = xr.merge(
-                [unmixed, composition], compat="override", join="exact"
-            )
-    return result
-
-
-def analyse_exposure(
-    exposure: xr.Dataset,
-    refs: xr.DataArray,
-    heat: xr.Dataset,
-    *,
-    falling: str,
-    background: str = "none",
-    rate_scatter: float = 0.0,
-    conversion_at_s: list[float] | None = None,
-) -> SampleResult:
-    """From corrected spectra under the laser to the activation energy.
-
-    Parameters
-    ----------
-    exposure : xarray.Dataset
-        ``intensity`` (power, time, wavelength) [counts], corrected.
-    refs : xarray.DataArray
-        References (component, wavelength).
-    heat : xarray.Dataset
-        Result of :func:`plkit.simulate_heating` for these powers.
-    falling : str
-        Component that falls.
-    background : {"none", "constant", "linear"}, optional
-        Background in the unmixing.
-    rate_scatter : float, optional
-        Relative spot-to-spot scatter of the rate [1].
-    conversion_at_s : list of float, optional
-        Times at which the conversion is given [s]; the end of the record by default.
-
-    Returns
-    -------
-    SampleResult
-        With the groups ``raw``, ``unmixed``, ``kinetics``, ``heating`` and, from two powers on,
-        ``arrhenius``.
-    """
-    unmixed = _unmix(exposure, refs, background)
-    kin = plkit.fit_kinetics(unmixed, falling, at_s=conversion_at_s)
-    groups = {
-        "raw": _raw_summary(exposure),
-        "references": refs.to_dataset(name="reference"),
-        "unmixed": unmixed,
-        "kinetics": kin,
-        "heating": heat,
-    }
-    if exposure.sizes[POWER] >= 2:
-        groups["arrhenius"] = plkit.fit_arrhenius(kin, heat, rate_scatter=rate_scatter)
-    else:
-        warnings.warn(
-            "only one power was measured: no activation energy", PlkitWarning, stacklevel=2
-        )
-    return SampleResult(groups)
-
-
-def _analyse_recovery(
-    result: SampleResult, series: xr.Dataset, refs: xr.DataArray, background: str
-) -> None:
-    unmixed = _unmix(series, refs, background)
-    kin = plkit.fit_kinetics(unmixed)
-    result.groups["recovery_raw"] = _raw_summary(series)
-    result.groups["recovery_unmixed"] = unmixed
-    result.groups["recovery_kinetics"] = kin
-    result.recovery_verdict = plkit.verdict(series, unmixed, kin, dark=True)
-
-
-def _analyse_maps(
-    result: SampleResult, files: StudyFiles, name: str, refs: xr.DataArray, notes: _Notes
-) -> None:
-    recipe = files.recipe
-    sample = recipe.samples[name]
-    growing = next(str(c) for c in refs[names.COMPONENT].values if c != sample.falling)
-    fractions, compositions = [], []
-    for power, file in sorted((sample.maps or {}).items()):
-        with notes.at(f"{name}, {file}"):
-            cube = files.load(name, file)
-            if not {Y, X} <= set(cube.dims):
-                raise DataError(
-                    f"map '{file}'",
-                    f"its dims are {', '.join(map(str, cube.sizes))}, not y and x",
-                    "A map needs both; use 'exposure' for a series.",
-                )
-            fractions.append(_at_power(_unmix(cube, refs, sample.background), power))
-            found = plkit.composition_map(cube, calibration=recipe.composition.calibration)
-            compositions.append(_at_power(found, power))
-    with notes.at(f"{name}, maps"):
-        maps = _stack(fractions, f"{name}, maps")
-        result.groups["maps"] = maps
-        result.groups["composition"] = _stack(compositions, f"{name}, maps")
-        options = sample.diffusion
-        sigma0 = recipe.laser.spot_radius_um / 2
-        if options is not None and options.initial_sigma_um is not None:
-            sigma0 = options.initial_sigma_um
-        profiles = plkit.fit_fick_profile(
-            maps["fraction"].sel(component=growing, drop=True),
-            stderr=maps["fraction_stderr"].sel(component=growing, drop=True),
-            rate=result.groups["kinetics"],
-            geometry="map" if options is None else options.geometry,
-            initial_sigma_um=sigma0,
-        )
-        result.groups["profiles"] = profiles
-        if profiles.sizes[POWER] >= 2:
-            heat = result.groups["heating"]
-            result.groups["diffusion"] = plkit.fit_diffusion_temperature(profiles, heat)
-
-
-# Pieces -----------------------------------------------------------------------------------------
-
-
-class StudyFiles:
-    """The files of a study, read and corrected alike: dark, cosmic rays, response, baseline, crop.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        The recipe that names them.
-    """
-
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
-        c = recipe.corrections
-        self._dark = None if c.dark is None else plkit.read(recipe.resolve(c.dark))
-        if self._dark is not None and c.despike:
-            # A cosmic ray in the dark would be a dip in every spectrum.
-            self._dark = self._despike(self._dark)
-        self._response = None if c.response is None else _response(recipe, c.response)
-
-    def load(self, sample: str, file: str) -> xr.Dataset:
-        """Read and correct one file of a sample."""
-        ds = plkit.read(self.recipe.resolve(file), **self.recipe.samples[sample].read)
-        return self._correct(ds)
-
-    def exposure(self, sample: str) -> xr.Dataset:
-        """One dataset with the dims (power, time, spectral), whatever the files were."""
-        entry = self.recipe.samples[sample]
-        if isinstance(entry.exposure, dict):
-            parts = [_at_power(self.load(sample, f), p) for p, f in sorted(entry.exposure.items())]
-            ds = _stack(parts, f"{sample}, exposure")
-        else:
-            ds = self.load(sample, entry.exposure)
-        if POWER not in ds.dims:
-            power = entry.power_uw if entry.power_uw is not None else ds.coords.get(POWER)
-            if power is None:
-                raise RecipeError(
-                    f"run sample '{sample}'",
-                    f"neither '{entry.exposure}' nor the recipe states the laser power",
-                    f'Add power_uw to [samples."{sample}"].',
-                )
-            ds = _at_power(ds, float(power))
-        if TIME not in ds.dims:
-            raise DataError(
-                f"run sample '{sample}'",
-                f"its exposure has dims {', '.join(map(str, ds.sizes))}, not time",
-                "A series of spectra under the laser is needed.",
-            )
-        return ds.transpose(POWER, TIME, ...)
-
-    def recovery(self, sample: str) -> xr.Dataset:
-        """Series in the dark."""
-        file = self.recipe.samples[sample].recovery
-        if file is None:
-            raise RecipeError(f"load the recovery of '{sample}'", "the recipe names none")
-        return self.load(sample, file)
-
-    def references(self, sample: str, like: xr.Dataset) -> xr.DataArray:
-        """Spectra of the pure components on the axis of ``like``."""
-        files = self.recipe.samples[sample].references
-        return plkit.references(like=like, **{k: self.load(sample, f) for k, f in files.items()})
-
-    def spot_and_film(self, sample: str, refs: xr.DataArray) -> tuple[plkit.LaserSpot, plkit.Film]:
-        """Laser spot and film of a sample, for the heating; what leaves as light does not heat."""
-        r = self.recipe
-        pristine = refs.sel(component=r.samples[sample].falling)
-        emission_nm = float((pristine * refs[WAVELENGTH]).sum() / pristine.sum())
-        laser, film, base, entry = r.laser, r.film_of(sample), r.substrate, r.samples[sample]
-        spot = plkit.LaserSpot(
-            laser.spot_radius_um, laser.wavelength_nm, laser.spot_radius_stderr_um
-        )
-        substrate = plkit.Layer(
-            base.thickness_um,
-            base.conductivity_w_mk,
-            base.heat_capacity_j_m3k,
-            base.conductivity_stderr_w_mk,
-        )
-        return spot, plkit.Film(
-            film.thickness_nm,
-            film.conductivity_w_mk,
-            entry.absorptance,
-            absorptance_stderr=entry.absorptance_stderr,
-            substrate=(substrate,),
-            heat_fraction=heat_fraction(film.plqy, emission_nm, laser.wavelength_nm),
-            conductivity_stderr_w_mk=film.conductivity_stderr_w_mk,
-            heat_capacity_j_m3k=film.heat_capacity_j_m3k,
-        )
-
-    def _despike(self, ds: xr.Dataset) -> xr.Dataset:
-        threshold = self.recipe.corrections.despike_threshold
-        return (
-            spectra.despike(ds) if threshold is None else spectra.despike(ds, threshold=threshold)
-        )
-
-    def _correct(self, ds: xr.Dataset) -> xr.Dataset:
-        c = self.recipe.corrections
-        if self._dark is not None:
-            ds = spectra.subtract_dark(ds, self._dark, bias_counts=c.dark_bias_counts)
-        if c.despike:
-            ds = self._despike(ds)
-        if self._response is not None:
-            ds = spectra.divide_response(ds, self._response)
-        if c.baseline != "none":
-            ds = spectra.subtract_baseline(ds, method=c.baseline)
-        if c.crop_nm is not None:
-            ds = spectra.crop(ds, wavelength=(c.crop_nm[0], c.crop_nm[1]))
-        return ds
-
-
-def _response(recipe: Recipe, file: str) -> xr.DataArray:
-    ds = plkit.read(recipe.resolve(file))
-    if "response" not in ds:
-        raise DataError(
-            f"use '{file}' as spectral response",
-            f"it holds {', '.join(map(str, ds.data_vars))}, not 'response'",
-            "Rename the variable.",
-        )
-    return ds["response"]
-
-
-def _at_power(ds: xr.Dataset, power_uw: float) -> xr.Dataset:
-    at = xr.DataArray([float(power_uw)], dims=POWER, attrs=names.attrs(POWER))
-    return ds.drop_vars(POWER, errors="ignore").expand_dims({POWER: at})
-
-
-def _stack(parts: list[xr.Dataset], place: str) -> xr.Dataset:
-    """Along the power; axes must agree, the noise model must not run over the power."""
-    try:
-        return xr.concat(
-            parts,
-            dim=POWER,
-            data_vars="minimal",
-            coords="minimal",
-            compat="override",
-            join="exact",
-            combine_attrs="drop_conflicts",
-        )
-    except ValueError as error:
-        raise DataError(
-            f"put the powers of {place} side by side",
-            "their axes differ",
-            "Crop or resample them to the same axes first.",
-        ) from error
-
-
-def _unmix(ds: xr.Dataset, refs: xr.DataArray, background: str) -> xr.Dataset:
-    return plkit.unmix(ds, refs, background=background, nonnegative=False)
-
-
-def _raw_summary(ds: xr.Dataset) -> xr.Dataset:
-    """First, last and mean spectrum, light against time, cosmic rays and saturation."""
-    da = ds[INTENSITY]
-    spectral = next(d for d in SPECTRAL_DIMS if d in da.dims)
-    unit = names.attrs(INTENSITY)
-    edge = max(1, min(10, da.sizes[TIME] // 10))
-    bins = np.array_split(np.arange(da.sizes[TIME]), min(da.sizes[TIME], 100))
-    movie = xr.concat([da.isel(time=b).mean(TIME) for b in bins], dim=TIME)
-    movie = movie.assign_coords(
-        time=(TIME, [float(da[TIME].values[b].mean()) for b in bins], names.attrs(TIME))
-    )
-    out = xr.Dataset(
-        {
-            "first_spectrum": da.isel(time=slice(0, edge)).mean(TIME).assign_attrs(unit),
-            "last_spectrum": da.isel(time=slice(-edge, None)).mean(TIME).assign_attrs(unit),
-            "total_intensity": da.sum(spectral).assign_attrs(unit),
-            "movie": movie.rename({TIME: "movie_time"}).transpose(..., spectral).assign_attrs(unit),
-        },
-        attrs={k: v for k, v in ds.attrs.items() if k in ("history", "origin", "instrument")},
-    )
-    # One frame as it was measured, with its noise model: to show what was unmixed.
-    out["last_frame"] = da.isel(time=-1).assign_attrs(unit)
-    for noise in (NOISE_GAIN, NOISE_FLOOR):
-        if noise in ds:
-            out[noise] = ds[noise]
-    if "spike_mask" in ds:
-        out["n_spikes"] = ds["spike_mask"].sum().astype(np.int64)
-    return out
 
 
 # Results ----------------------------------------------------------------------------------------

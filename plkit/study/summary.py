@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from plkit.names import AT_S, FIT_STATUS, POWER, X, Y
+from plkit.names import AT_S, FIT_STATUS, NOISE_GAIN, POWER, TIME, X, Y
 
 if TYPE_CHECKING:
+    from plkit.study.chain import SampleResult
     from plkit.study.recipe import Recipe
-    from plkit.study.run import SampleResult
 
 __all__ = ["summarise"]
 
@@ -47,7 +47,7 @@ def summarise(recipe: Recipe, results: dict[str, SampleResult], notes: list[str]
         "title": recipe.study.title,
         "samples": samples,
         "diffusion": diffusion,
-        "warnings": [*notes, *_distrust(results)],
+        "warnings": [*notes, *_distrust(results), *_not_stated(recipe, results)],
     }
 
 
@@ -66,8 +66,10 @@ def _by_power(kin: xr.Dataset, name: str) -> dict[str, Estimate]:
 
 
 def _sample(r: SampleResult) -> dict[str, Any]:
-    kin = r.groups["kinetics"]
-    out: dict[str, Any] = {"activation_energy_ev": {"value": None, "stderr": None}}
+    out: dict[str, Any] = {
+        "activation_energy_ev": {"value": None, "stderr": None},
+        "conversion": {},
+    }
     if "arrhenius" in r.groups:
         arr = r.groups["arrhenius"]
         out["activation_energy_ev"] = _estimate(arr, "activation_energy")
@@ -80,16 +82,40 @@ def _sample(r: SampleResult) -> dict[str, Any]:
         if "photo_exponent" in arr:
             out["photo_exponent"] = _estimate(arr, "photo_exponent")
         out["redchi"] = _number(arr["redchi"])
-    out["conversion"] = _by_power(kin, "conversion")
-    out["conversion_at_s"] = float(kin[AT_S].values[-1]) if AT_S in kin["conversion"].dims else None
-    out["conversion_limit"] = _by_power(kin, "conversion_limit")
-    out["mean_rate_per_s"] = _by_power(kin, "mean_rate")
+    if "kinetics" in r.groups:
+        kin = r.groups["kinetics"]
+        out["conversion"] = _by_power(kin, "conversion")
+        out["conversion_at_s"] = (
+            float(kin[AT_S].values[-1]) if AT_S in kin["conversion"].dims else None
+        )
+        out["conversion_limit"] = _by_power(kin, "conversion_limit")
+        out["mean_rate_per_s"] = _by_power(kin, "mean_rate")
+    if "peaks" in r.groups:
+        out["peak_nm"] = _peak(r.groups["peaks"])
     if r.verdict is not None:
         out["verdict"] = r.verdict.label
         out["verdict_reason"] = r.verdict.reason
+        brightness = r.verdict.measures.get("brightness_ratio", math.nan)
+        out["brightness_ratio"] = brightness if math.isfinite(brightness) else None
     if r.recovery_verdict is not None:
         out["recovery_verdict"] = r.recovery_verdict.label
         out["recovery_verdict_reason"] = r.recovery_verdict.reason
+    return out
+
+
+def _peak(peaks: xr.Dataset) -> dict[str, Estimate]:
+    """Peak wavelength by power: median over time, σ of the median from the frames' own scatter."""
+    out = {}
+    for p in peaks[POWER].values:
+        nm = peaks["peak_wavelength"].sel({POWER: p}).dropna(TIME).values
+        # 1.253 = √(π/2) is the price of a median; 1.4826 turns a median deviation into a σ.
+        spread = 1.4826 * float(np.median(np.abs(nm - np.median(nm)))) if nm.size else math.nan
+        stderr = 1.2533 * spread / math.sqrt(max(nm.size, 1))
+        value = float(np.median(nm)) if nm.size else math.nan
+        out[f"{float(p):g}"] = {
+            "value": value if math.isfinite(value) else None,
+            "stderr": stderr if math.isfinite(stderr) else None,
+        }
     return out
 
 
@@ -99,6 +125,33 @@ def _diffusion(ds: xr.Dataset) -> dict[str, Any]:
         "activation_energy_ev": _estimate(ds, "activation_energy"),
         "d_293k_m2_s": _estimate(ds, "d_293k"),
     }
+
+
+def _not_stated(recipe: Recipe, results: dict[str, SampleResult]) -> list[str]:
+    """What the temperature scale rests on and nobody gave a σ."""
+    lines = []
+    for name, r in results.items():
+        if "arrhenius" not in r.groups or recipe.laser is None or recipe.substrate is None:
+            continue
+        stated = {
+            "spot_radius_stderr_um": recipe.laser.spot_radius_stderr_um,
+            "absorptance_stderr": recipe.samples[name].absorptance_stderr,
+            "conductivity_stderr_w_mk of the substrate": recipe.substrate.conductivity_stderr_w_mk,
+        }
+        absent = [key for key, value in stated.items() if value == 0]
+        if absent:
+            lines.append(
+                f"{name}: {', '.join(absent)} not stated: the σ of the activation energy is too small by that"
+            )
+    return lines
+
+
+def _share_misfit(unmixed: xr.Dataset, gain_is_known: bool) -> float:
+    """Share of the spectra whose residual runs together, or is larger than a known noise [1]."""
+    z, redchi = np.abs(unmixed["residual_structure"].values), unmixed["redchi"].values
+    good = np.isfinite(z) & np.isfinite(redchi)
+    bad = (z > 5.0) | (gain_is_known & (redchi > 3.0))
+    return float(np.mean(bad[good])) if good.any() else 0.0
 
 
 def _distrust(results: dict[str, SampleResult]) -> list[str]:
@@ -124,6 +177,13 @@ def _distrust(results: dict[str, SampleResult]) -> list[str]:
                 n = int((status == code).sum())
                 lines.append(
                     f"{name}, {group}: {n} of {status.size} {what}: {meaning.replace('_', ' ')}"
+                )
+            known = NOISE_GAIN in r.groups.get("raw", ())
+            if "residual_structure" in ds and (share := _share_misfit(ds, known)) > 0.1:
+                lines.append(
+                    f"{name}, {group}: in {100 * share:.0f} % of the spectra the residual is no noise "
+                    f"(reduced χ² {float(ds['redchi'].median()):.3g} in the middle): a component, a shift or "
+                    "a background is missing, and no σ covers that"
                 )
         arr = r.groups.get("arrhenius")
         if arr is not None and float(arr["redchi"]) > 3:

@@ -22,7 +22,7 @@ import xarray as xr
 import plkit
 from plkit import spectra
 from plkit.sim import study as sim
-from plkit.study.run import analyse_exposure
+from plkit.study.chain import analyse_exposure
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def one_study(seed: int, name: str) -> Outcome:
     raw = sim.simulate_exposure(design, sample, truth, np.random.default_rng([seed, 7]))
     arr = analyse_exposure(
         _correct(raw, dark), refs, heat, falling="pristine", rate_scatter=design.rate_scatter
-    ).groups["arrhenius"]
+    )["arrhenius"]
     split = {
         p: float(arr[f"activation_energy_stderr_{p}"]) for p in ("photon", "scatter", "shared")
     }
