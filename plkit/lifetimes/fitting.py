@@ -136,7 +136,7 @@ def fit_lifetimes(
     ----------
     Bajzer et al., Eur. Biophys. J. 20, 247 (1991), doi:10.1007/BF00450560; Maus et al., Anal. Chem.
     73, 2078 (2001), doi:10.1021/ac000877g; Sillen and Engelborghs, Photochem. Photobiol. 67, 475
-    (1998), doi:10.1111/j.1751-1097.1998.tb09082.x (which mean is which).
+    (1998) (which mean is which).
 
     Examples
     --------

@@ -16,7 +16,7 @@ The kernels are in :mod:`plkit.physics.decay_kernels`; numba is imported with th
 References
 ----------
 M. Maus et al., Anal. Chem. 73, 2078 (2001), doi:10.1021/ac000877g (maximum likelihood against least
-squares); J. M. Bajzer, T. M. Therneau, J. C. Sharp, F. G. Prendergast, Eur. Biophys. J. 20, 247
+squares); Ž. Bajzer, T. M. Therneau, J. C. Sharp, F. G. Prendergast, Eur. Biophys. J. 20, 247
 (1991), doi:10.1007/BF00450560; D. C. Johnston, Phys. Rev. B 74, 184430 (2006),
 doi:10.1103/PhysRevB.74.184430 (the stretched exponential).
 """

@@ -86,6 +86,18 @@ def _float_from_bits(typingctx: Any, bits: Any) -> Any:  # noqa: ARG001
     return types.float64(types.int64), codegen
 
 
+@intrinsic
+def _bits_from_float(typingctx: Any, value: Any) -> Any:  # noqa: ARG001
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+        return builder.bitcast(args[0], context.get_value_type(types.int64))
+
+    return types.int64(types.float64), codegen
+
+
+# An intrinsic takes the compiler's context first, which a call does not give: no type fits it.
+_as_bits, _as_float = cast(Any, _bits_from_float), cast(Any, _float_from_bits)
+
+
 @_njit(_EXACT)
 def _exp(x: float) -> float:
     """exp(x) for |x| ≤ 700, without branches so that loops over it vectorise."""
@@ -108,25 +120,17 @@ def _exp(x: float) -> float:
     p = p * r + 1.0
     p = p * r + 1.0
     bits = (np.int64(n) + np.int64(1023)) << np.int64(52)
-    return float(p * _float_from_bits(bits))  # type: ignore[call-arg]
-
-
-@intrinsic
-def _bits_from_float(typingctx: Any, value: Any) -> Any:  # noqa: ARG001
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
-        return builder.bitcast(args[0], context.get_value_type(types.int64))
-
-    return types.int64(types.float64), codegen
+    return float(p * _as_float(bits))
 
 
 @_njit(_EXACT)
 def _log(x: float) -> float:
     """ln x of a normal positive number, without branches; exact to rounding also near 1."""
-    bits = _bits_from_float(x)  # type: ignore[call-arg]
+    bits = _as_bits(x)
     # shifts the mantissa to [√½, √2)
     shifted = bits - np.int64(0x3FE6A09E667F3BCD)
     k = shifted >> np.int64(52)
-    m = _float_from_bits(bits - (k << np.int64(52)))  # type: ignore[call-arg]
+    m = _as_float(bits - (k << np.int64(52)))
     s = (m - 1.0) / (m + 1.0)
     z = s * s
     p = 1.0 / 23.0
@@ -862,7 +866,7 @@ def _fall(k: int, i: int, j: int, h: int, gram: Floats, rhs: Floats, x: Floats) 
     x[0] = (ra * b - rb * ab) / det - x[2] * u
     x[1] = (rb * a - ra * ab) / det - x[2] * v
     if x[0] > 0.0 and x[1] > 0.0 and x[2] > 0.0:
-        return x[0] * ra + x[1] * rb + x[2] * rc
+        return float(x[0] * ra + x[1] * rb + x[2] * rc)
     return -1.0
 
 
