@@ -401,14 +401,8 @@ def _cells(
     """∫ (1 − ξ) D and ∫ ξ D over the cells from c + f − 1, ξ from 0 to 1; d by ln τ, b by β."""
     near, far = np.empty(6), np.empty(6)
     edge = 5  # behind which four nodes are enough
-    _early(f, tau, beta, far)
-    p[0] = f * far[0] - far[1]
-    dp[0] = f * far[2] - far[3]
-    bp[0] = f * far[4] - far[5]
-    r[0] = (1.0 - f) * far[0] + far[1]
-    dr[0] = (1.0 - f) * far[2] + far[3]
-    br[0] = (1.0 - f) * far[4] + far[5]
-    for c in range(1, min(edge, n)):
+    far[:] = 0.0
+    for c in range(min(edge, n)):
         x = c - 1.0 + f
         near[:] = far
         _early(x + 1.0, tau, beta, far)
@@ -1176,9 +1170,12 @@ def _descend(
     m: int, kind: int, n: int, y: Floats, q: Floats, low: Floats, high: Floats,
     free: NDArray[np.bool_], h: Floats, h_start: float, spread: Floats, period: float,
     moved: Floats, c: Floats, mu: Floats, root: Floats, jac: Floats, g: Floats, hess: Floats,
-    evals: Ints,
+    kept: Floats, evals: Ints,
 ) -> tuple[float, bool]:  # fmt: skip
-    """Minimise the deviance from q on; returns half of it and whether the search came to rest."""
+    """Minimise the deviance from q on; returns half of it and whether the search came to rest.
+
+    ``kept`` takes the expected counts of the result.
+    """
     size = q.size
     a, b, x = np.empty((size + 1, size)), np.empty(size), np.empty(size)
     d, trial, index = np.empty(size), np.empty(size), np.zeros(size, np.int64)
@@ -1190,46 +1187,44 @@ def _descend(
     linear[3 if m == STRETCHED else 2 * m] = free[3 if m == STRETCHED else 2 * m]
     first = 1 if m == STRETCHED else m
     last = 2 if m == STRETCHED else 2 * m
-    value = _evaluate(m, kind, n, y, q, h, h_start, spread, period, moved, c, mu)
-    value = _relax(m, n, y, q, low, high, linear, c, mu, root, jac, value, work, index, movable)
-    evals[0] += 1
-    damping = 1e-3
-    fresh = True
+    value, fall, shrink, damping = math.inf, math.inf, 0.0, 1e-3
+    trial[:] = q
     for _ in range(MAX_STEPS):
-        if fresh:
-            _normal(m, n, y, q, free, c, mu, root, jac, g, hess)
-            _mark_live(m, size, q, low, high, free, g, live)
-            fresh = False
-        fall = _step(size, q, low, high, live, damping, g, hess, d, a, b, x, index)
-        if fall < 0.0:  # not positive definite to rounding
-            damping = max(10.0 * damping, 1e-6)
-            if damping > 1e12:
-                return value, False
-            continue
-        longest = 0.0
-        for p in range(first, last):
-            longest = max(longest, abs(d[p]))
-        shrink = min(1.0, 1.5 / longest) if longest > 0.0 else 1.0
-        for p in range(size):
-            trial[p] = min(max(q[p] + shrink * d[p], low[p]), high[p]) if live[p] else q[p]
         new = _evaluate(m, kind, n, y, trial, h, h_start, spread, period, moved, c, mu)
         if fall > 0.1:
             new = _relax(
                 m, n, y, trial, low, high, linear, c, mu, root, jac, new, work, index, movable
             )
         evals[0] += 1
-        noise = 1e-13 * (abs(value) + 1.0)
-        if new <= value + (noise if fall < 1e-6 else 0.0):
+        if new <= value + (1e-13 * (value + 1.0) if fall < 1e-6 else 0.0):
             q[:] = trial
             value = new
-            fresh = True
+            kept[:] = mu
             if fall < 1e-7 and damping <= 1e-4 and shrink == 1.0:
                 return value, True
-            damping = max(0.05 * damping, 1e-10)
+            if fall < math.inf:
+                damping = max(0.05 * damping, 1e-10)
+            _normal(m, n, y, q, free, c, mu, root, jac, g, hess)
+            _mark_live(m, size, q, low, high, free, g, live)
         else:
+            if fall == math.inf:  # not even the start can be evaluated
+                return value, False
             damping = max(5.0 * damping, 1e-6)
             if fall < 1e-7 or damping > 1e10:
                 return value, fall < 1e-4
+        fall = -1.0
+        while fall < 0.0:
+            fall = _step(size, q, low, high, live, damping, g, hess, d, a, b, x, index)
+            if fall < 0.0:  # not positive definite to rounding
+                damping = max(10.0 * damping, 1e-6)
+                if damping > 1e12:
+                    return value, False
+        longest = 0.0
+        for p in range(first, last):
+            longest = max(longest, abs(d[p]))
+        shrink = min(1.0, 1.5 / longest) if longest > 0.0 else 1.0
+        for p in range(size):
+            trial[p] = min(max(q[p] + shrink * d[p], low[p]), high[p]) if live[p] else q[p]
     return value, False
 
 
@@ -1332,6 +1327,43 @@ def _constant(n: int, y: Floats) -> float:
 
 
 @_njit(_EXACT)
+def _lost_component(m: int, q: Floats, low: Floats) -> int:
+    """A component at amplitude zero, or one of two that became one, or −1; q joins these two."""
+    for k in range(m):
+        if q[k] <= low[k]:
+            return k
+    for k in range(m - 1):
+        for j in range(k + 1, m):
+            if abs(q[m + k] - q[m + j]) < 0.02:
+                q[j] += q[k]
+                return k
+    return -1
+
+
+@_njit(_EXACT)
+def _missing_lifetime(edges: Ints, columns: Floats, yc: Floats, mu: Floats) -> int:
+    """Lifetime of the grid that the residual asks for, or −1.
+
+    The likelihood of a mixture rises where its gradient by the amplitude of any lifetime is
+    positive.
+    """
+    where, gain = -1, 1e-3
+    for grid in range(columns.shape[0] - 1):
+        slope, power = 0.0, 0.0
+        for e in range(edges.size - 1):
+            if yc[e] < 0.0:
+                continue
+            model = 0.0
+            for i in range(edges[e], edges[e + 1]):
+                model += mu[i]
+            slope += columns[grid, e] * (yc[e] / model - 1.0)
+            power += columns[grid, e] ** 2 / model
+        if slope > 0.0 and slope * slope / power > gain:
+            where, gain = grid, slope * slope / power
+    return where
+
+
+@_njit(_EXACT)
 def fit_rows(
     y: Floats, m: int, kind: int, start: Floats, floor: Floats, low: Floats, high: Floats,
     free: NDArray[np.bool_], h: Floats, h_start: float, spread: Floats, period: float,
@@ -1362,6 +1394,7 @@ def fit_rows(
     bare_rhs, free_rhs, base = np.empty(n_grid), np.empty(n_grid), np.empty(2)
     q, best, own_low, own_high = np.empty(total), np.empty(total), np.empty(total), np.empty(total)
     live = np.zeros(total, np.bool_)
+    kept, best_mu, members = np.empty(n), np.empty(n), np.zeros(3, np.int64)
     evals = np.zeros(1, np.int64)
     n_free = 0
     for p in range(total):
@@ -1389,87 +1422,59 @@ def fit_rows(
         )  # fmt: skip
         evals[0] = 0
         best_value, rest = np.inf, False
-        order = np.argsort(costs[:found]) if found > 0 else np.zeros(1, np.int64)
+        order = np.argsort(costs[:found])
+        starts = 1
+        while starts < found and costs[order[starts]] <= 1.02 * costs[order[0]] + 10.0:
+            starts += 1
         own_low[:] = low
         own_high[:] = high
         own_low[size] = level if fixed else 0.0
-        for s in range(max(found, 1)):
-            if found > 0 and costs[order[s]] > costs[order[0]] + 10.0 + 0.02 * abs(costs[order[0]]):
-                break
-            members = chosen[order[s]]
-            if found == 0:  # nothing fits with positive amplitudes: spread the lifetimes out
+        better = True
+        for attempt in range(starts + 2):
+            if attempt < starts:
+                if found == 0:  # nothing fits with positive amplitudes: spread the lifetimes out
+                    for k in range(amplitudes):
+                        members[k] = (k + 1) * n_grid // (amplitudes + 1)
+                        x[k] = counts / known / (amplitudes + 1)
+                    x[amplitudes] = level if fixed else counts / known / (amplitudes + 1)
+                else:
+                    members[:] = chosen[order[attempt]]
+                    _group_cost(
+                        amplitudes, members, level, fixed, gram, rhs,
+                        bare, bare_rhs, free_gram, free_rhs, base, x,
+                    )  # fmt: skip
                 for k in range(amplitudes):
-                    members[k] = (k + 1) * n_grid // (amplitudes + 1)
-                for k in range(amplitudes + 1):
-                    x[k] = counts / known / (amplitudes + 1)
-                if fixed:
-                    x[amplitudes] = level
+                    q[k] = max(x[k], 1e-6 * counts / known)
+                for k in range(size - amplitudes):
+                    q[amplitudes + k] = (
+                        shapes[members[0], k] if m == STRETCHED else shapes[members[k], 0]
+                    )
+                q[size] = level if fixed else max(x[amplitudes], 0.5 / known)
+                q[size + 1], q[size + 2] = start[0], start[1]
+                for p in range(total):
+                    if free[p]:
+                        q[p] = min(max(q[p], own_low[p]), own_high[p])
             else:
-                _group_cost(
-                    amplitudes, members, level, fixed, gram, rhs,
-                    bare, bare_rhs, free_gram, free_rhs, base, x,
-                )  # fmt: skip
-            for k in range(amplitudes):
-                q[k] = max(x[k], 1e-6 * counts / known)
-            if m == STRETCHED:
-                q[1], q[2] = shapes[members[0], 0], shapes[members[0], 1]
-            else:
-                for k in range(m):
-                    q[m + k] = shapes[members[k], 0]
-            q[size] = level if fixed else max(x[amplitudes], 0.5 / known)
-            q[size + 1], q[size + 2] = start[0], start[1]
-            for p in range(total):
-                if free[p]:
-                    q[p] = min(max(q[p], own_low[p]), own_high[p])
-            value, came = _descend(
-                m, kind, n, yr, q, own_low, own_high, free, h, h_start, spread, period,
-                moved, c, mu, root, jac, g, hess, evals,
-            )  # fmt: skip
-            if value < best_value:
-                best_value, rest = value, came
-                best[:] = q
-        # A component that was lost may be needed elsewhere: the likelihood of a mixture rises
-        # where the gradient over all lifetimes is positive.
-        if m > 1:
-            for _ in range(2):
-                lost = -1
-                for k in range(m):
-                    if best[k] <= own_low[k]:
-                        lost = k
                 q[:] = best
-                for k in range(m - 1):  # two that became one
-                    for j in range(k + 1, m):
-                        if lost < 0 and abs(best[m + k] - best[m + j]) < 0.02:
-                            lost = k
-                            q[j] += q[k]
+                if m < 2 or not better:
+                    break
+                lost = _lost_component(m, q, own_low)
                 if lost < 0:
                     break
-                _evaluate(m, kind, n, yr, best, h, h_start, spread, period, moved, c, mu)
-                where, gain = -1, 1e-3
-                for grid in range(n_grid):
-                    slope, power = 0.0, 0.0
-                    for e in range(cells):
-                        if yc[e] < 0.0:
-                            continue
-                        model = 0.0
-                        for i in range(edges[e], edges[e + 1]):
-                            model += mu[i]
-                        slope += columns[grid, e] * (yc[e] / model - 1.0)
-                        power += columns[grid, e] ** 2 / model
-                    if slope > 0.0 and slope * slope / power > gain:
-                        where, gain = grid, slope * slope / power
+                where = _missing_lifetime(edges, columns, yc, best_mu)
                 if where < 0:
                     break
                 q[m + lost] = shapes[where, 0]
                 q[lost] = 1e-3 * counts / known
-                value, came = _descend(
-                    m, kind, n, yr, q, own_low, own_high, free, h, h_start, spread, period,
-                    moved, c, mu, root, jac, g, hess, evals,
-                )  # fmt: skip
-                if not value < best_value:
-                    break
+            value, came = _descend(
+                m, kind, n, yr, q, own_low, own_high, free, h, h_start, spread, period,
+                moved, c, mu, root, jac, g, hess, kept, evals,
+            )  # fmt: skip
+            better = value < best_value
+            if better:
                 best_value, rest = value, came
                 best[:] = q
+                best_mu[:] = kept
         if m > 1:
             _sort(m, best)
         half_deviance[row] = _evaluate(
