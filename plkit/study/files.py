@@ -56,7 +56,17 @@ class StudyFiles:
         xarray.Dataset
             ``intensity`` (…, wavelength) [counts].
         """
-        return self._correct(self._read(("samples", sample, role), file), file)
+        ds = self._read(("samples", sample, role), file)
+        if INTENSITY not in ds or not {WAVELENGTH, ENERGY} & set(ds[INTENSITY].dims):
+            found = ", ".join(
+                f"{n}({', '.join(map(str, v.dims))})" for n, v in ds.data_vars.items()
+            )
+            raise DataError(
+                f"use '{file}'",
+                f"it holds {found}, not '{INTENSITY}' over {WAVELENGTH} or {ENERGY}",
+                "A study takes spectra of emitted light.",
+            )
+        return self._correct(ds, file)
 
     def _read(self, keys: tuple[str, ...], file: str) -> xr.Dataset:
         path = self.recipe.resolve(file)
@@ -77,7 +87,7 @@ class StudyFiles:
             parts = [
                 self.load_at(sample, f, p, "exposure") for p, f in sorted(entry.exposure.items())
             ]
-            ds = stack_powers(parts, f"{sample}, exposure")
+            ds = stack_powers(parts)
         elif entry.exposure is not None:
             ds = self.load(sample, entry.exposure)
         else:
@@ -98,20 +108,21 @@ class StudyFiles:
                     f'Add power_uw to [samples."{sample}"].',
                 )
             ds = at_power(ds, float(power))
-        if TIME not in ds.dims:
+        powers = ds[POWER].values
+        if np.unique(powers).size < powers.size:
             raise DataError(
                 f"run sample '{sample}'",
-                f"its exposure has dims {', '.join(map(str, ds.sizes))}, not time",
-                "A series of spectra under the laser is needed.",
+                f"its exposure was measured at {', '.join(f'{p:g}' for p in powers)} µW, not once at each power",
+                "Results are told apart by the power: make repeated spots samples of their own.",
             )
-        return ds.transpose(POWER, TIME, ...)
+        return _series(ds, sample, "exposure").sortby(POWER).transpose(POWER, TIME, ...)
 
     def recovery(self, sample: str) -> xr.Dataset:
         """Series in the dark."""
         file = self.recipe.samples[sample].recovery
         if file is None:
             raise RecipeError(f"load the recovery of '{sample}'", "the recipe names none")
-        return self.load(sample, file, "recovery")
+        return _series(self.load(sample, file, "recovery"), sample, "recovery")
 
     def references(self, sample: str, like: xr.Dataset) -> xr.DataArray | None:
         """Spectra of the pure components on the axis of ``like``; None where the recipe has none."""
@@ -199,14 +210,14 @@ class StudyFiles:
     def _over_wavelength(self, ds: xr.Dataset, file: str) -> xr.Dataset:
         """Spectra over photon energy as spectra over wavelength; what their values are is asked for."""
         counts_per = self.recipe.corrections.energy_counts_per
-        if ds[INTENSITY].attrs.get("counted_per") == ENERGY or counts_per == "energy":
+        if ds[INTENSITY].attrs.get("counted_per") == ENERGY or counts_per == "eV":
             return spectra.to_wavelength(ds)
         if counts_per is None:
             raise RecipeError(
                 f"use '{file}'",
                 "it runs over photon energy and does not say whether its values are counts of a channel "
                 "or counts per eV",
-                'Add energy_counts_per = "channel" or "energy" to [corrections].',
+                'Add energy_counts_per = "channel" or "eV" to [corrections].',
             )
         nm = photons.wavelength_from_energy(ds[ENERGY].values, "air")
         ds = ds.assign_coords({WAVELENGTH: (ENERGY, nm, names.attrs(WAVELENGTH))})
@@ -214,6 +225,7 @@ class StudyFiles:
 
     def _correct(self, ds: xr.Dataset, file: str) -> xr.Dataset:
         c = self.recipe.corrections
+        ds = _without_saturation(ds, file)
         if c.noise_gain is not None and NOISE_GAIN not in ds:
             for name, value in ((NOISE_GAIN, c.noise_gain), (NOISE_FLOOR, c.noise_floor)):
                 ds = ds.assign({name: ((), value, names.attrs(name))})
@@ -234,6 +246,34 @@ class StudyFiles:
         return ds
 
 
+def _series(ds: xr.Dataset, sample: str, role: str) -> xr.Dataset:
+    """Spectra over time, counted from when the laser was switched on (or off)."""
+    if TIME not in ds.dims:
+        raise DataError(
+            f"run sample '{sample}'",
+            f"its {role} has dims {', '.join(map(str, ds.sizes))}, not time",
+            "A series of spectra over time is needed.",
+        )
+    first = float(ds[TIME].min())
+    if first < 0:
+        raise DataError(
+            f"run sample '{sample}'",
+            f"the times of its {role} start at {first:g} s, not at 0 or later",
+            "Time counts from laser on (recovery: from laser off): drop or shift what was before.",
+        )
+    return ds
+
+
+def _without_saturation(ds: xr.Dataset, file: str) -> xr.Dataset:
+    """Saturated values are no counts: they are left out of every fit."""
+    saturated = [f for f in schema.validate(ds).faults if f.code == "saturated"]
+    if not saturated:
+        return ds
+    text = f"'{file}': {saturated[0].message.rstrip('.')}; they are left out of every fit"
+    warnings.warn(text, PlkitWarning, stacklevel=2)
+    return spectra.mask_saturation(ds)
+
+
 def at_power(ds: xr.Dataset, power_uw: float) -> xr.Dataset:
     """Give what was measured the dim ``power``; constants such as the noise model stay as they are."""
     at = xr.DataArray([float(power_uw)], dims=POWER, attrs=names.attrs(POWER))
@@ -241,12 +281,14 @@ def at_power(ds: xr.Dataset, power_uw: float) -> xr.Dataset:
     measured = [
         n for n, da in ds.data_vars.items() if n == INTENSITY or {TIME, Y, X} & set(da.dims)
     ]
-    return ds.assign({n: ds[n].expand_dims({POWER: at}) for n in measured})
+    ds = ds.assign({n: ds[n].expand_dims({POWER: at}) for n in measured})
+    ds[POWER].attrs.update(names.attrs(POWER))  # expand_dims drops them
+    return ds
 
 
-def stack_powers(parts: list[xr.Dataset], place: str) -> xr.Dataset:
+def stack_powers(parts: list[xr.Dataset]) -> xr.Dataset:
     """Put the powers side by side; axes must agree."""
-    _warn_where_noise_differs(parts, place)
+    _warn_where_noise_differs(parts)
     try:
         ds = xr.concat(
             parts,
@@ -259,22 +301,39 @@ def stack_powers(parts: list[xr.Dataset], place: str) -> xr.Dataset:
         )
     except ValueError as error:
         raise DataError(
-            f"put the powers of {place} side by side",
-            "their axes differ",
+            "put the powers side by side", _difference(parts) or "their axes differ",
             "Crop or resample them to the same axes first.",
-        ) from error
+        ) from error  # fmt: skip
     ds[POWER].attrs.update(names.attrs(POWER))
     return ds
 
 
-def _warn_where_noise_differs(parts: list[xr.Dataset], place: str) -> None:
+def _difference(parts: list[xr.Dataset]) -> str:
+    """In which axis the first two powers that disagree do so."""
+    first = parts[0]
+    for part in parts[1:]:
+        for dim in (d for d in first.dims if d != POWER):
+            a, b = first[dim].values, part[dim].values if dim in part.dims else np.empty(0)
+            if a.shape != b.shape or not np.array_equal(a, b):
+                at = [f"{float(p[POWER].values[0]):g} µW" for p in (part, first)]
+                return f"the axis '{dim}' has {_span(b)} at {at[0]}, not {_span(a)} as at {at[1]}"
+    return ""
+
+
+def _span(axis: np.ndarray) -> str:
+    if axis.size == 0:
+        return "no values"
+    return f"{axis.size} {'value' if axis.size == 1 else 'values'} from {axis[0]:g} to {axis[-1]:g}"
+
+
+def _warn_where_noise_differs(parts: list[xr.Dataset]) -> None:
     for name in (NOISE_GAIN, NOISE_FLOOR):
         found = [p[name] for p in parts if name in p]
         if any(
             f.shape != found[0].shape or not np.allclose(f, found[0], rtol=0.05) for f in found
         ) or len(found) % len(parts):
             warnings.warn(
-                f"'{name}' differs between the powers of {place}; that of the first is used",
+                f"'{name}' differs between the powers; that of the first is used",
                 PlkitWarning,
                 stacklevel=3,
             )

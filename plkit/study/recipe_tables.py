@@ -218,9 +218,9 @@ class Corrections(Table):
         "Counts per detected electron, where the file does not state it.", "counts", None, gt=0
     )
     noise_floor: Number = _number("Variance in the dark, beside noise_gain.", "counts²", 0.0, ge=0)
-    energy_counts_per: Literal["channel", "energy"] | None = _other(
+    energy_counts_per: Literal["channel", "eV"] | None = _other(
         "What the values of files over photon energy are: counts of a channel, or per eV.",
-        'one of "channel", "energy"',
+        'one of "channel", "eV"',
         None,
     )
     crop_nm: Window | None = _other(
