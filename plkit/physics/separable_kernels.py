@@ -1844,7 +1844,7 @@ def _order(spec, w, index):
 
 @_entry
 def fit_rows(
-    axis, m, ys, sigmas, noise, spec, pixel, box, held, held_values, n_held, sort, grid,
+    axis, m, ys, sigmas, noise, floors, spec, pixel, box, held, held_values, n_held, sort, grid,
     grid_theta, shared_weight, places, values, covariance, chi2s, constants, nfevs, points, codes,
 ):  # fmt: skip
     """Fit every row of ``ys``; fills the last seven arrays.
@@ -1857,7 +1857,9 @@ def fit_rows(
     sigmas : array, shape (rows or 1, points) or (0, 0)
         One σ of every point.
     noise : tuple
-        Mode (0 unit weights, 1 σ, 2 Poisson), gain, least expected signal, floor, rounds.
+        Mode (0 unit weights, 1 σ, 2 Poisson), gain, least expected signal, rounds.
+    floors : array, shape (rows or 1,)
+        Variance that does not follow from the model.
     spec : tuple of int
         See the top of this module.
     box : array, shape (3, non-linear parameters)
@@ -1873,7 +1875,7 @@ def fit_rows(
     places : array of int
         Place of each term in the report.
     """
-    mode, gain, least, floor, rounds = noise
+    mode, gain, least, rounds = noise
     mp = axis.shape[1]
     p, q, nb_ = spec[3], spec[5], spec[7]
     count = grid_theta.shape[0]
@@ -1907,6 +1909,7 @@ def fit_rows(
     for t in range(spec[1]):
         index[PLACE, t] = places[t]
     for row in range(ys.shape[0]):
+        floor = floors[row if floors.size > 1 else 0]
         n = _load(ys, sigmas, row, m, mode, gain, floor, y, sw)
         points[row] = n
         if n < free:
