@@ -20,7 +20,7 @@ Examples
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,10 @@ from lmfit import Model, Parameters
 from numpy.typing import NDArray
 
 from plkit import names
+from plkit.errors import DataError
 from plkit.physics import fick, lineshapes, rates
 from plkit.physics.constants import FWHM_PER_SIGMA
+from plkit.physics.separable_problem import SeparableModel
 
 __all__ = [
     "AsymmetricPeakModel",
@@ -37,8 +39,12 @@ __all__ = [
     "BiexponentialRiseModel",
     "FickProfileModel",
     "GaussianPeakModel",
+    "LorentzianPeakModel",
     "MonoexponentialDecayModel",
+    "PeaksModel",
+    "PseudoVoigtPeakModel",
     "StretchedDecayModel",
+    "TriexponentialDecayModel",
 ]
 
 Floats = NDArray[np.float64]
@@ -55,6 +61,22 @@ def _biexponential(
     x: Floats, k01: float, k1: float, k02: float, k2: float, plateau: float
 ) -> Floats:
     return rates.biexponential_decay(x, k01, k1, k02, k2, plateau)
+
+
+def _triexponential(
+    x: Floats,
+    k01: float,
+    k1: float,
+    k02: float,
+    k2: float,
+    k03: float,
+    k3: float,
+    plateau: float,
+) -> Floats:
+    return np.asarray(
+        rates.biexponential_decay(x, k01, k1, k02, k2)
+        + rates.exponential_decay(x, k03, k3, plateau)
+    )
 
 
 def _rise(x: Floats, k01: float, k1: float, k02: float, k2: float, plateau: float) -> Floats:
@@ -74,6 +96,64 @@ def _asymmetric_peak(
 ) -> Floats:
     shape = lineshapes.asymmetric_profile(x, centre, fwhm, asymmetry)[0]
     return np.asarray(height * shape + offset)
+
+
+def _lorentzian_peak(x: Floats, height: float, centre: float, fwhm: float, offset: float) -> Floats:
+    return np.asarray(height * _lorentzian_shape(x, centre, fwhm) + offset)
+
+
+def _pseudo_voigt_peak(
+    x: Floats, height: float, centre: float, fwhm: float, lorentz_fraction: float, offset: float
+) -> Floats:
+    return np.asarray(height * _pseudo_voigt_shape(x, centre, fwhm, lorentz_fraction) + offset)
+
+
+def _gaussian_shape(x: Floats, centre: float, fwhm: float) -> Floats:
+    return lineshapes.gaussian_profile(x, centre, fwhm)[0]
+
+
+def _lorentzian_shape(x: Floats, centre: float, fwhm: float) -> Floats:
+    return np.asarray(0.5 * np.pi * fwhm * lineshapes.lorentzian(x, centre, fwhm))
+
+
+def _pseudo_voigt_shape(x: Floats, centre: float, fwhm: float, lorentz_fraction: float) -> Floats:
+    shape = lineshapes.pseudo_voigt(x, centre, fwhm, lorentz_fraction)
+    return np.asarray(shape / lineshapes.pseudo_voigt(centre, centre, fwhm, lorentz_fraction))
+
+
+def _asymmetric_shape(x: Floats, centre: float, fwhm: float, asymmetry: float) -> Floats:
+    return lineshapes.asymmetric_profile(x, centre, fwhm, asymmetry)[0]
+
+
+_PEAK_SHAPES: dict[str, tuple[Callable[..., Floats], tuple[str, ...]]] = {
+    "gaussian": (_gaussian_shape, ("centre", "fwhm")),
+    "lorentzian": (_lorentzian_shape, ("centre", "fwhm")),
+    "pseudo_voigt": (_pseudo_voigt_shape, ("centre", "fwhm", "lorentz_fraction")),
+    "asymmetric": (_asymmetric_shape, ("centre", "fwhm", "asymmetry")),
+}
+
+
+class _PeakSum:
+    """Sum of n peaks on a background, with the names of its arguments as lmfit wants them."""
+
+    def __init__(self, shape: str, n_peaks: int, background: str) -> None:
+        self.shape, self.n_peaks, self.background = shape, n_peaks, background
+        own = ("height", *_PEAK_SHAPES[shape][1])
+        self.peaks = [
+            tuple(n if n_peaks == 1 else f"{n}_{i}" for n in own) for i in range(1, n_peaks + 1)
+        ]
+        below = ["offset", "slope"] if background == "linear" else ["offset"]
+        self.argnames = ["x", *[n for peak in self.peaks for n in peak], *below]
+        self.kwargs: list[str] = []
+        self.__name__ = f"{shape}_peaks"
+
+    def __call__(self, x: Floats, **values: float) -> Floats:
+        profile = _PEAK_SHAPES[self.shape][0]
+        axis = np.asarray(x, dtype=np.float64)
+        out = values["offset"] + values.get("slope", 0.0) * axis
+        for height, *rest in self.peaks:
+            out = out + values[height] * profile(axis, *(values[n] for n in rest))
+        return np.asarray(out)
 
 
 def _fick_profile(
@@ -152,6 +232,8 @@ def _half_time_rate(data: Floats, x: Floats, start: float, end: float) -> float:
 class MonoexponentialDecayModel(_PlkitModel):
     """Fall of one exponential: amplitude · exp(−rate x) + plateau.
 
+    With ``set_param_hint("amplitude", min=-inf, max=0)`` it is a rise to the plateau.
+
     Parameters
     ----------
     prefix : str, optional
@@ -199,7 +281,10 @@ class MonoexponentialDecayModel(_PlkitModel):
         y, t = np.asarray(data, float), np.asarray(x, float)
         start, end = _ends(y)
         rate = _half_time_rate(y, t, start, end)
-        amplitude = max(start - end, 1e-3 * max(abs(start), abs(end), 1e-12))
+        least = 1e-3 * max(abs(start), abs(end), 1e-12)
+        amplitude = max(start - end, least)
+        if float(self.param_hints["amplitude"].get("min", -np.inf)) < 0.0:
+            amplitude = min(start - end, -least) if start < end else amplitude  # a rise
         return self._filled(**{"amplitude": amplitude, "rate": rate, "plateau": end, **kwargs})
 
     def parameter_units(self, unit: str, x_unit: str) -> dict[str, str]:
@@ -478,6 +563,97 @@ class BiexponentialDecayModel(_Biexponential):
         super().__init__(_biexponential, prefix, nan_policy, **kwargs)
 
 
+class TriexponentialDecayModel(_PlkitModel):
+    """Fall of three exponentials: Σ k0i exp(−ki x) + plateau, i = 1, 2, 3.
+
+    Parameters
+    ----------
+    prefix : str, optional
+        Put before the name of every parameter.
+    nan_policy : str, optional
+        As in lmfit.
+    **kwargs
+        For lmfit.Model.
+
+    Notes
+    -----
+    :func:`plkit.fit_model` gives the rates in falling order; plain lmfit leaves them as it finds
+    them. Three rates want a record of three decades and many counts: look at ``fit_status``.
+
+    Examples
+    --------
+    >>> t = np.geomspace(0.1, 3000.0, 300)
+    >>> model = TriexponentialDecayModel()
+    >>> y = model.eval(x=t, k01=0.3, k1=1.0, k02=0.2, k2=0.05, k03=0.3, k3=0.003, plateau=0.2)
+    >>> result = model.fit(y, model.guess(y, x=t), x=t)
+    >>> round(result.best_values["k2"], 5)
+    0.05
+    """
+
+    def __init__(self, prefix: str = "", nan_policy: str = "raise", **kwargs: Any) -> None:
+        super().__init__(_triexponential, prefix, nan_policy, **kwargs)
+
+    def _set_paramhints_prefix(self) -> None:
+        for name in ("k01", "k1", "k02", "k2", "k03", "k3", "plateau"):
+            self.set_param_hint(name, min=0.0)
+
+    def guess(self, data: Floats, x: Floats, **kwargs: float) -> Parameters:
+        """Guess from the level at both ends and the times of three shares of the fall.
+
+        Parameters
+        ----------
+        data, x : array_like
+            A trace without gaps, x ascending.
+        **kwargs
+            Values that replace guessed ones.
+        """
+        y, t = np.asarray(data, float), np.asarray(x, float)
+        start, end = _ends(y)
+        fall = max(start - end, 1e-3 * max(abs(start), abs(end), 1e-12))
+        slow, fast = _rate_range(t)
+        spread = []
+        for gone in (0.17, 0.5, 0.83):  # each rate lives where the trace has fallen that far
+            below = np.flatnonzero(y < start - gone * (start - end))
+            spent = float(t[below[0]] - t[0]) if below.size else 0.0
+            spread.append(min(1.0 / spent, fast) if spent > 0 else fast)
+        spread = [spread[0], min(spread[1], 0.7 * spread[0]), min(spread[2], 0.4 * spread[0])]
+        spread[2] = max(min(spread[2], 0.7 * spread[1]), 0.1 * slow)
+        values = {"plateau": max(end, 1e-3 * fall)}
+        for i, rate in enumerate(spread, start=1):
+            values |= {f"k0{i}": fall / 3.0, f"k{i}": float(rate)}
+        return self._filled(**{**values, **kwargs})
+
+    def starts(self, data: Floats, x: Floats) -> Iterator[Parameters]:
+        """Offer rates closer to each other, early and late in the record.
+
+        Parameters
+        ----------
+        data, x : numpy.ndarray
+            A trace without gaps, x ascending.
+        """
+        slow, fast = _rate_range(np.asarray(x, float))
+        width = np.log(max(fast / slow, 20.0))
+        for early, late in ((0.15, 0.55), (0.4, 0.9), (0.25, 0.75)):
+            k3, k1 = slow * np.exp(early * width), slow * np.exp(late * width)
+            yield self.guess(data, x, k1=float(k1), k2=float(np.sqrt(k1 * k3)), k3=float(k3))
+
+    def separable(self) -> SeparableModel:
+        """Say what the compiled kernels call this model."""
+        return SeparableModel("exponential", 3)
+
+    def parameter_units(self, unit: str, x_unit: str) -> dict[str, str]:
+        """Units of the parameters for data and axis of the given units.
+
+        Parameters
+        ----------
+        unit, x_unit : str
+            Of the data and of the axis; empty where not known.
+        """
+        rate = _per(x_unit)
+        own = {f"k0{i}": unit for i in (1, 2, 3)} | {f"k{i}": rate for i in (1, 2, 3)}
+        return {**own, "plateau": unit}
+
+
 class BiexponentialRiseModel(_Biexponential):
     """Rise of a fraction: 1 − [k01 exp(−k1 x) + k02 exp(−k2 x) + plateau], k1 > k2.
 
@@ -589,6 +765,225 @@ class GaussianPeakModel(_Peak):
 
     def __init__(self, prefix: str = "", nan_policy: str = "raise", **kwargs: Any) -> None:
         super().__init__(_gaussian_peak, prefix, nan_policy, **kwargs)
+
+
+class LorentzianPeakModel(_Peak):
+    """Lorentzian on a constant: height / (1 + 4 (x − centre)²/fwhm²) + offset.
+
+    Parameters
+    ----------
+    prefix : str, optional
+        Put before the name of every parameter.
+    nan_policy : str, optional
+        As in lmfit.
+    **kwargs
+        For lmfit.Model.
+
+    See Also
+    --------
+    plkit.physics.lineshapes.lorentzian : the equation.
+
+    Examples
+    --------
+    >>> e = np.linspace(1.8, 2.2, 81)
+    >>> model = LorentzianPeakModel()
+    >>> y = model.eval(x=e, height=900.0, centre=1.98, fwhm=0.08, offset=20.0)
+    >>> round(model.fit(y, model.guess(y, x=e), x=e).best_values["fwhm"], 6)
+    0.08
+    """
+
+    def __init__(self, prefix: str = "", nan_policy: str = "raise", **kwargs: Any) -> None:
+        super().__init__(_lorentzian_peak, prefix, nan_policy, **kwargs)
+
+    def separable(self) -> SeparableModel:
+        """Say what the compiled kernels call this model."""
+        return SeparableModel("lorentzian")
+
+
+class PseudoVoigtPeakModel(_Peak):
+    """Sum of a Gaussian and a Lorentzian of one width, on a constant.
+
+    Parameters
+    ----------
+    prefix : str, optional
+        Put before the name of every parameter.
+    nan_policy : str, optional
+        As in lmfit.
+    **kwargs
+        For lmfit.Model.
+
+    See Also
+    --------
+    plkit.physics.lineshapes.pseudo_voigt : the equation; lorentz_fraction is a share of the area.
+
+    Examples
+    --------
+    >>> e = np.linspace(1.7, 2.3, 121)
+    >>> model = PseudoVoigtPeakModel()
+    >>> y = model.eval(x=e, height=900.0, centre=1.98, fwhm=0.08, lorentz_fraction=0.4, offset=20.0)
+    >>> round(model.fit(y, model.guess(y, x=e), x=e).best_values["lorentz_fraction"], 5)
+    0.4
+    """
+
+    def __init__(self, prefix: str = "", nan_policy: str = "raise", **kwargs: Any) -> None:
+        super().__init__(_pseudo_voigt_peak, prefix, nan_policy, **kwargs)
+
+    def _set_paramhints_prefix(self) -> None:
+        super()._set_paramhints_prefix()
+        self.set_param_hint("lorentz_fraction", value=0.5, min=0.0, max=1.0)
+
+    def separable(self) -> SeparableModel:
+        """Say what the compiled kernels call this model."""
+        return SeparableModel("pseudo_voigt")
+
+    def parameter_units(self, unit: str, x_unit: str) -> dict[str, str]:
+        """Units of the parameters for data and axis of the given units.
+
+        Parameters
+        ----------
+        unit, x_unit : str
+            Of the data and of the axis; empty where not known.
+        """
+        one = names.unit(names.COMPONENT)
+        return {**super().parameter_units(unit, x_unit), "lorentz_fraction": one}
+
+
+class PeaksModel(_PlkitModel):
+    """Sum of one to three peaks of one shape on a constant or a straight line.
+
+    Parameters
+    ----------
+    shape : {"gaussian", "lorentzian", "pseudo_voigt", "asymmetric"}, optional
+        Of every peak.
+    n_peaks : int, optional
+        From 1 to 3. The parameters of more than one end in _1, _2, _3.
+    background : {"constant", "linear"}, optional
+        offset, or offset + slope · x.
+    prefix : str, optional
+        Put before the name of every parameter.
+    nan_policy : str, optional
+        As in lmfit.
+    **kwargs
+        For lmfit.Model.
+
+    See Also
+    --------
+    plkit.physics.lineshapes : the equations.
+
+    Notes
+    -----
+    :func:`plkit.fit_model` gives the peaks with rising centres; plain lmfit leaves them as it finds
+    them.
+
+    Examples
+    --------
+    >>> e = np.linspace(1.7, 2.3, 121)
+    >>> model = PeaksModel("gaussian", 2)
+    >>> y = model.eval(x=e, height_1=900.0, centre_1=1.93, fwhm_1=0.08, height_2=300.0,
+    ...                centre_2=2.05, fwhm_2=0.1, offset=20.0)
+    >>> result = model.fit(y, model.guess(y, x=e), x=e)
+    >>> sorted(round(result.best_values[f"centre_{i}"], 5) for i in (1, 2))
+    [1.93, 2.05]
+    """
+
+    def __init__(
+        self,
+        shape: str = "gaussian",
+        n_peaks: int = 1,
+        background: str = "constant",
+        prefix: str = "",
+        nan_policy: str = "raise",
+        **kwargs: Any,
+    ) -> None:
+        action = "make the model"
+        if shape not in _PEAK_SHAPES:
+            raise DataError(action, f"'shape' is '{shape}', not one of {', '.join(_PEAK_SHAPES)}")
+        if n_peaks not in (1, 2, 3):
+            raise DataError(action, f"'n_peaks' is {n_peaks}, not 1, 2 or 3")
+        if background not in ("constant", "linear"):
+            raise DataError(action, f"'background' is '{background}', not constant or linear")
+        super().__init__(_PeakSum(shape, n_peaks, background), prefix, nan_policy, **kwargs)
+
+    def _set_paramhints_prefix(self) -> None:
+        for height, _, fwhm, *rest in self.func.peaks:
+            self.set_param_hint(height, min=0.0)
+            self.set_param_hint(fwhm, min=0.0)
+            for name in rest:
+                if name.startswith("asymmetry"):
+                    self.set_param_hint(name, value=-0.1, min=-3.0, max=3.0)
+                else:
+                    self.set_param_hint(name, value=0.5, min=0.0, max=1.0)
+
+    def guess(self, data: Floats, x: Floats, **kwargs: float) -> Parameters:
+        """Guess peak after peak: the maximum of what the ones before leave over.
+
+        Parameters
+        ----------
+        data, x : array_like
+            Points without gaps, x ascending.
+        **kwargs
+            Values that replace guessed ones.
+        """
+        y, axis = np.asarray(data, float), np.asarray(x, float)
+        offset = float(np.quantile(y, 0.1))
+        step = float(np.ptp(axis)) / max(axis.size - 1, 1)
+        rest, values = y - offset, {"offset": offset}
+        if self.func.background == "linear":
+            values["slope"] = 0.0
+        found: list[tuple[float, float, float]] = []
+        for _ in range(self.func.n_peaks):
+            smooth = np.convolve(np.pad(rest, 2, mode="edge"), np.full(5, 0.2), mode="valid")
+            top = int(np.argmax(smooth))
+            height = max(float(smooth[top]), 1e-12)
+            left = top - int(np.argmin(smooth[top::-1] > 0.5 * height))
+            right = top + int(np.argmin(smooth[top:] > 0.5 * height))
+            width = max(2.0 * min(axis[top] - axis[left], axis[right] - axis[top]), 2.0 * step)
+            width = width if width > 2.0 * step else max(axis[right] - axis[left], 2.0 * step)
+            width = max(float(width), 1e-12)
+            found.append((float(axis[top]), height, width))
+            rest = rest - height * _gaussian_shape(axis, float(axis[top]), width)
+        for peak, (centre, height, width) in zip(self.func.peaks, sorted(found), strict=True):
+            values |= dict(zip(peak, (height, centre, width), strict=False))
+        return self._filled(**{**values, **kwargs})
+
+    def starts(self, data: Floats, x: Floats) -> Iterator[Parameters]:
+        """Offer peaks close together: those that hide in one maximum.
+
+        Parameters
+        ----------
+        data, x : numpy.ndarray
+            Points without gaps, x ascending.
+        """
+        single = GaussianPeakModel().guess(data, x)
+        centre, width = single["centre"].value, single["fwhm"].value
+        n = self.func.n_peaks
+        for spread in (0.4, 0.8) if n > 1 else ():
+            values: dict[str, float] = {}
+            for i, (height, middle, fwhm, *_) in enumerate(self.func.peaks):
+                values[height] = single["height"].value / n**0.5
+                values[middle] = centre + spread * width * (2.0 * i / (n - 1) - 1.0)
+                values[fwhm] = width / n**0.5
+            yield self.guess(data, x, **values)
+
+    def separable(self) -> SeparableModel:
+        """Say what the compiled kernels call this model."""
+        return SeparableModel(self.func.shape, self.func.n_peaks, self.func.background)
+
+    def parameter_units(self, unit: str, x_unit: str) -> dict[str, str]:
+        """Units of the parameters for data and axis of the given units.
+
+        Parameters
+        ----------
+        unit, x_unit : str
+            Of the data and of the axis; empty where not known.
+        """
+        one = names.unit(names.COMPONENT)
+        out = {"offset": unit}
+        if self.func.background == "linear":
+            out["slope"] = f"{unit}{_per(x_unit)[1:]}" if unit and _per(x_unit) else ""
+        for height, centre, fwhm, *rest in self.func.peaks:
+            out |= {height: unit, centre: x_unit, fwhm: x_unit, **dict.fromkeys(rest, one)}
+        return out
 
 
 class AsymmetricPeakModel(_Peak):

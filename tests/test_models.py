@@ -26,6 +26,12 @@ CASES = {
     "GaussianPeakModel": (E, {"height": 900.0, "centre": 1.98, "fwhm": 0.08, "offset": 20.0}),
     "AsymmetricPeakModel": (
         E, {"height": 900.0, "centre": 1.98, "fwhm": 0.08, "asymmetry": -0.4, "offset": 20.0}),
+    "LorentzianPeakModel": (E, {"height": 900.0, "centre": 1.98, "fwhm": 0.08, "offset": 20.0}),
+    "PseudoVoigtPeakModel": (
+        E, {"height": 900.0, "centre": 1.98, "fwhm": 0.08, "lorentz_fraction": 0.4, "offset": 20.0}),
+    "PeaksModel": (E, {"height": 900.0, "centre": 1.98, "fwhm": 0.08, "offset": 20.0}),
+    "TriexponentialDecayModel": (np.geomspace(0.1, 3000.0, 200), {
+        "k01": 0.3, "k1": 1.0, "k02": 0.2, "k2": 0.05, "k03": 0.3, "k3": 0.003, "plateau": 0.2}),
     "FickProfileModel": (X, {"amplitude": 0.6, "centre": 0.4, "sigma": 1.75, "offset": 0.1}),
 }  # fmt: skip
 

@@ -220,7 +220,7 @@ def _run(
         sigma, floor, held = (
             a if a.shape[0] < 2 else a[part] for a in (data.sigma, floors, problem.held_values)
         )
-        fit_rows(
+        fit_rows(  # type: ignore[no-untyped-call]
             problem.axis, problem.points, data.y[part], sigma, noise, floor, problem.spec,
             problem.pixel, problem.box, problem.held, held, problem.n_held, problem.sort,
             problem.grid, problem.grid_theta, shared, problem.places,

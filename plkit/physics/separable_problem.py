@@ -274,17 +274,15 @@ def _share_is_linear(model: SeparableModel, names: list[tuple[str, ...]]) -> boo
 
 
 def _is_logarithmic(name: str, model: SeparableModel) -> bool:
-    return name.split("_")[0] in _LOGARITHMIC or (model.family == "exponential" and name.startswith("k"))
+    return name.split("_")[0] in _LOGARITHMIC or (
+        model.family == "exponential" and name.startswith("k")
+    )
 
 
 def _limits(model: SeparableModel, name: str, x: Floats) -> tuple[float, float, float]:
     """Lower and upper limit as they are searched, and the longest step."""
-    steps = np.diff(x)
-    step, span = float(np.min(steps[steps > 0])), float(x[-1] - x[0])
     base = "rate" if model.family == "exponential" else name
-    if base not in _DEFAULTS:
-        base = name.rpartition("_")[0]  # without the number of the term
-    low, high, longest = _DEFAULTS[base](x, step, span)
+    low, high, longest = _default_limits(base, x)
     own_low, own_high = model.bounds.get(name, (-np.inf, np.inf))
     if not own_low < own_high:
         raise _refuse(f"the bounds of '{name}' are {own_low:g} and {own_high:g}, not ascending")
@@ -300,15 +298,21 @@ def _limits(model: SeparableModel, name: str, x: Floats) -> tuple[float, float, 
     return low, high, longest
 
 
-_DEFAULTS: Final = {
-    "rate": lambda x, step, span: (math.log(0.05 / span), math.log(2.0 / step), 2.0),
-    "exponent": lambda x, step, span: (0.05, 1.0, 0.3),
-    "centre": lambda x, step, span: (x[0] - 0.25 * span, x[-1] + 0.25 * span, 0.2 * span),
-    "fwhm": lambda x, step, span: (math.log(0.2 * step), math.log(4.0 * span), 1.0),
-    "sigma": lambda x, step, span: (math.log(0.1 * step), math.log(2.0 * span), 1.0),
-    "asymmetry": lambda x, step, span: (-3.0, 3.0, 0.5),
-    "lorentz_fraction": lambda x, step, span: (0.0, 1.0, 0.5),
-}
+def _default_limits(base: str, x: Floats) -> tuple[float, float, float]:
+    steps = np.diff(x)
+    step, span = float(np.min(steps[steps > 0])), float(x[-1] - x[0])
+    first, last = float(x[0]), float(x[-1])
+    known = {
+        "rate": (math.log(0.05 / span), math.log(2.0 / step), 2.0),
+        "exponent": (0.05, 1.0, 0.3),
+        "centre": (first - 0.25 * span, last + 0.25 * span, 0.2 * span),
+        "fwhm": (math.log(0.2 * step), math.log(4.0 * span), 1.0),
+        "sigma": (math.log(0.1 * step), math.log(2.0 * span), 1.0),
+        "asymmetry": (-3.0, 3.0, 0.5),
+        "lorentz_fraction": (0.0, 1.0, 0.5),
+    }
+    # without the number of the term
+    return known[base] if base in known else known[base.rpartition("_")[0]]
 
 
 def _order_of_terms(
@@ -360,7 +364,7 @@ def _grid(
         theta = rates[:, None]
         with np.errstate(over="ignore"):
             return np.exp(np.maximum(-np.exp(theta) * axis[0], -700.0)), theta
-    exponents = EXPONENTS
+    exponents: tuple[float, ...] = EXPONENTS
     if held[1] and table.shape[0] == 1:
         exponents = (float(table[0, 1]),)
     theta = np.array([(r, b) for b in exponents for r in rates])
