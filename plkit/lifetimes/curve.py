@@ -24,7 +24,7 @@ def expected_decay(
     *,
     irf: xr.Dataset | xr.DataArray | None = None,
 ) -> xr.DataArray:
-    """Counts that a fit of lifetimes expects in every bin of its window.
+    """Compute the counts that a fit of lifetimes expects in every bin of its window.
 
     Parameters
     ----------
