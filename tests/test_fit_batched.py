@@ -464,7 +464,7 @@ def test_proof_2_a_trace_does_not_depend_on_its_neighbours(rng, monkeypatch):
     params = model.make_params(**PARAMS)
     whole = fit_model(y, model, names.ENERGY, params, stderr=s)
     monkeypatch.setattr(run, "_ROWS", 7)
-    monkeypatch.setattr(batched_engine, "_NUMBERS_PER_THREAD", 300)
+    monkeypatch.setattr(batched_engine, "_NUMBERS_PER_PART", 300)
     parts = fit_model(y, model, names.ENERGY, params, stderr=s)
     xr.testing.assert_identical(whole.drop_attrs(), parts.drop_attrs())
     one = fit_model(y[2, 3], model, names.ENERGY, params, stderr=s[2, 3])

@@ -20,6 +20,7 @@ from plkit.fit.marquardt import (
     NO_START,
     NOT_CONVERGED,
     Minimum,
+    gram,
     minimise,
     unit_inverse,
 )
@@ -48,8 +49,8 @@ _DOUBTFUL: Final = 1e-7
 _BETTER: Final = 1e-9
 # Times that the median residual is taken anew, of a fit that outliers spoil less and less.
 _SCALES: Final = 3
-# A thread gets at least so many numbers (rows times points) to work on.
-_NUMBERS_PER_THREAD: Final = 200_000
+# Numbers (rows times points) that are worked on at a time.
+_NUMBERS_PER_PART: Final = 400_000
 
 
 def fit_block(signal: NDArray[Any], *others: NDArray[Any], job: Job, threads: int = 1) -> Floats:
@@ -132,33 +133,26 @@ def _fit_generic(job: Job, y: Floats, sigma: Floats | None, given: Floats, threa
     evaluator = Evaluator(
         job.model, job.x, plan, _first_table(plan, starts, given, rows[0]), job.action
     )
-    parts = [rows]
-    if threads > 1 and evaluator.thread_safe:
-        share = max(1, int(np.ceil(_NUMBERS_PER_THREAD / y.shape[1])))
-        count = max(1, min(4 * threads, rows.size // share))
-        parts = np.array_split(rows, count)
+    count = max(1, rows.size * y.shape[1] // _NUMBERS_PER_PART)
+    if not (threads > 1 and evaluator.thread_safe):
+        threads = 1
+    parts = np.array_split(rows, max(count, min(threads, rows.size)))
 
     def work(part: NDArray[np.intp]) -> None:
-        own_sigma = None if sigma is None else sigma[part]
-        _fit_part(
-            job,
-            evaluator,
-            raw,
-            part,
-            y[part],
-            own_sigma,
-            finite[part],
-            starts[:, part],
-            given[part],
-        )
+        first, end = int(part[0]), int(part[-1]) + 1
+        # a view where no row is left out
+        at = slice(first, end) if end - first == part.size else part
+        own_sigma = None if sigma is None else sigma[at]
+        _fit_part(job, evaluator, raw, part, y[at], own_sigma, finite[at], starts[:, at], given[at])
 
-    if len(parts) > 1:
+    if threads > 1 and len(parts) > 1:
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(work, parts))
     else:
-        work(parts[0])
+        for part in parts:
+            work(part)
     return raw
 
 
@@ -229,11 +223,12 @@ def _fit_part(
     """Fit some rows and write the result to their places."""
     plan = evaluator.plan
     n_points = finite.sum(axis=1)
-    filled = y if finite.all() else np.where(finite, y, 0.0)
-    good = None if finite.all() else finite
+    whole = bool(finite.all())
+    filled = y if whole else np.where(finite, y, 0.0)
+    good = None if whole else finite
     root: Floats | None = None
     if sigma is not None:
-        root = np.where(finite, 1.0 / np.where(finite, sigma, 1.0), 0.0)
+        root = 1.0 / (sigma if whole else np.where(finite, sigma, np.inf))
     elif good is not None:
         root = finite.astype(np.float64)
     squares = LeastSquares(filled, root, good)
@@ -296,14 +291,14 @@ def _persistent(
     least = unit_inverse(best.normal)[1]
     near = np.flatnonzero((best.code == CONVERGED) & (least < _NEARLY_SINGULAR))
     if near.size:
-        part = _take(best, near)
-        scale = 1.0 / np.sqrt(np.diagonal(part.normal, axis1=1, axis2=2))
+        ended = _take(best, near)
+        scale = 1.0 / np.sqrt(np.diagonal(ended.normal, axis1=1, axis2=2))
         size = np.linalg.norm(objective.y[near], axis=1)[:, None]
-        value = np.abs(evaluator.plan.free_of(part.table))
+        value = np.abs(evaluator.plan.free_of(ended.table))
         scale = np.where(np.isfinite(scale), scale * size, np.where(value > 0, value, 1.0))
-        found = search(careful, RowsOf(objective, near), part.table, _POLISH, scale)
-        lower = (found.code == CONVERGED) & (found.cost <= part.cost * (1 + 1e-12))
-        found.nfev[:] += part.nfev
+        found = search(careful, RowsOf(objective, near), ended.table, _POLISH, scale)
+        lower = (found.code == CONVERGED) & (found.cost <= ended.cost * (1 + 1e-12))
+        found.nfev[:] += ended.nfev
         _put(best, near[lower], _take(found, np.flatnonzero(lower)))
     return best
 
@@ -409,7 +404,7 @@ def _report(
 ) -> None:
     plan = evaluator.plan
     with np.errstate(all="ignore"):
-        inverse, _ = unit_inverse(best.normal)
+        inverse, least = unit_inverse(best.normal)
         chisqr = best.cost
         if isinstance(objective, Poisson | Robust):
             chisqr, inverse = _of_objective(evaluator, objective, best, inverse)
@@ -421,6 +416,7 @@ def _report(
         covariance = _spread(inverse, slopes, plan)
     raw.values[rows], raw.covariance[rows] = best.table, covariance
     raw.chisqr[rows], raw.cost[rows] = chisqr, best.cost
+    raw.least[rows] = least
     raw.nfev[rows], raw.code[rows] = best.nfev, best.code
     raw.code[rows[~np.isfinite(best.table).all(axis=1)]] = NO_START
 
@@ -467,6 +463,6 @@ def _of_objective(
         slopes = evaluator.slopes_where(best.table[rows], cache, scale, True, part)
         root, factor = objective.efficiency(model, rows, free)
         slopes = slopes * root[:, None, :]
-        outside, _ = unit_inverse(slopes @ slopes.swapaxes(1, 2))
+        outside, _ = unit_inverse(gram(slopes))
         inverse[rows] = outside * factor[:, None, None]
     return chisqr, inverse

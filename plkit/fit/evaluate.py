@@ -180,17 +180,17 @@ class _Leaf:
         own = here
         for c, slope in self.constant_slopes.items():
             own = own - table[:, c, None] * slope
-        value = table[:, column, None]
-        out = own / value
+        with np.errstate(all="ignore"):
+            out = np.asarray(own * (1.0 / table[:, column, None]))
         # what is left of a small part beside a large one has no digits
         small = np.flatnonzero(
-            ~(np.abs(own).max(axis=1) > 1e-5 * np.abs(here).max(axis=1)) | (value[:, 0] == 0.0)
+            ~(np.vecdot(own, own) > 1e-10 * np.vecdot(here, here)) | (table[:, column] == 0.0)
         )
         if small.size:
             one, zero = table[small], table[small]
             one[:, column], zero[:, column] = 1.0, 0.0
             out[small] = self.values(one, here.shape[1]) - self.values(zero, here.shape[1])
-        return np.asarray(out)
+        return out
 
 
 class _Pair:
@@ -322,7 +322,7 @@ class Evaluator:
             Shape (rows, free, points).
         """
         plan = self.plan
-        out = np.zeros((len(table), plan.n_free, self.points))
+        out = np.empty((len(table), plan.n_free, self.points))
         exact = self._exact_slopes(table)
         for j, column in enumerate(plan.free):
             if self.shortcuts and len(self.moves[j]) == 1:
@@ -340,9 +340,13 @@ class Evaluator:
                     plan.ties.fill(end)
                 ends.append(end)
                 ways.append(way)
+            touched = [leaf for leaf in self.leaves if leaf.columns & self.moves[j]]
+            if self._is_sum and len(touched) == 1 and id(touched[0]) not in exact:
+                there = [touched[0].values(end, self.points) for end in ends]
+                _quotient(cache[id(touched[0])], there, ways, out[:, j])
+                continue
             found = self._slope(self.root, table, cache, ends, ways, j, exact)
-            if found is not None:
-                out[:, j] = found
+            out[:, j] = 0.0 if found is None else found
         return out
 
     def slopes_where(
@@ -372,12 +376,35 @@ class Evaluator:
             out = np.where(good[:, None, :], out, 0.0)
         bad = np.flatnonzero(~np.isfinite(out.sum(axis=2)).all(axis=1))
         if bad.size:
-            value = np.abs(self.plan.free_of(table[bad]))
-            small = np.minimum(scale[bad], np.where(value > 0.0, value, 1.0))
             part = {k: v[bad] for k, v in cache.items()}
-            again = self.slopes(table[bad], part, small, central)
-            out[bad] = again if good is None else np.where(good[bad][:, None, :], again, 0.0)
+            less = None if good is None else good[bad]
+            out[bad] = self.nearby_slopes(table[bad], part, scale[bad], central, less)
         return out
+
+    def nearby_slopes(
+        self,
+        table: Floats,
+        cache: Cache,
+        scale: Floats,
+        central: bool,
+        good: NDArray[np.bool_] | None,
+    ) -> Floats:
+        """Derivatives by steps that are small beside the parameters themselves.
+
+        Parameters
+        ----------
+        table, cache, scale, central, good
+            As for :meth:`slopes_where`.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (rows, free, points).
+        """
+        value = np.abs(self.plan.free_of(table))
+        small = np.minimum(scale, np.where(value > 0.0, value, 1.0))
+        out = self.slopes(table, cache, small, central)
+        return out if good is None else np.where(good[:, None, :], out, 0.0)
 
     def _known(self, column: int, table: Floats, cache: Cache) -> Floats | None:
         """Derivative by a linear parameter that occurs in one function of a sum only."""
@@ -572,20 +599,23 @@ class Evaluator:
                 )
 
 
-def _quotient(here: Floats, there: list[Floats], ways: list[Floats]) -> Floats:
+def _quotient(
+    here: Floats, there: list[Floats], ways: list[Floats], out: Floats | None = None
+) -> Floats:
     """Derivative from one or two ends; with two, exact for a parabola also off the middle."""
-    first = ways[0][:, None]
     if len(there) == 1:
-        return (there[0] - here) / first
-    second = ways[1][:, None]
-    out = (there[0] - there[1]) / (first - second)
+        out = np.subtract(there[0], here, out=out)
+        out *= 1.0 / ways[0][:, None]
+        return out
+    out = np.subtract(there[0], there[1], out=out)
+    out *= 1.0 / (ways[0] - ways[1])[:, None]
     # row by row: what one trace gives must not depend on whether another stands at a bound
     uneven = np.flatnonzero(ways[0] != -ways[1])
     if uneven.size:
-        h, k, f = first[uneven], second[uneven], here[uneven]
+        h, k, f = ways[0][uneven, None], ways[1][uneven, None], here[uneven]
         a, b = (there[0][uneven] - f) / h, (there[1][uneven] - f) / k
         out[uneven] = (h * b - k * a) / (h - k)
-    return np.asarray(out)
+    return out
 
 
 def _is_sum(part: _Part) -> bool:

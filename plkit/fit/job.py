@@ -13,7 +13,7 @@ from plkit.fit.plan import Plan
 if TYPE_CHECKING:
     from lmfit import Model, Parameters
 
-__all__ = ["Job", "Packed", "Raw"]
+__all__ = ["Job", "Packed", "Raw", "empty_raw"]
 
 Floats = NDArray[np.float64]
 
@@ -76,7 +76,8 @@ class Job:
 
 # Columns of a packed row beside values and covariance.
 _COLUMNS: Final = (
-    "chisqr", "cost", "nfev", "code", "verdict", "n_points", "first", "last", "constant",
+    "chisqr", "cost", "nfev", "code", "verdict", "n_points", "first", "last", "constant", "least",
+    "least",
 )  # fmt: skip
 
 
@@ -99,6 +100,9 @@ class Raw:
         Points that count, and where on the axis they begin and end.
     constant : numpy.ndarray
         χ² of the best constant.
+    least : numpy.ndarray
+        Least eigenvalue of the normal matrix with a diagonal of ones: near zero where parameters
+        do the same.
     """
 
     values: Floats
@@ -112,6 +116,7 @@ class Raw:
     first: Floats
     last: Floats
     constant: Floats
+    least: Floats
 
 
 class Packed:
@@ -191,5 +196,5 @@ def empty_raw(rows: int, plan: Plan) -> Raw:
     return Raw(
         np.full((rows, k), np.nan), np.full((rows, k, k), np.nan), nothing.copy(), nothing.copy(),
         np.zeros(rows), np.ones(rows), np.full(rows, -1.0), np.zeros(rows), nothing.copy(),
-        nothing.copy(), nothing.copy(),
+        nothing.copy(), nothing.copy(), nothing.copy(),
     )  # fmt: skip

@@ -20,8 +20,8 @@ __all__ = ["Verdict", "judge", "order_rates", "summarise"]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-# Least eigenvalue of the matrix of correlations that still tells the parameters apart, and distance
-# from a bound, in units of the parameter, that counts as none: both as in the reference engine.
+# Least eigenvalue of the normal matrix, with a diagonal of ones, that still tells the parameters
+# apart, and distance from a bound, in units of the parameter, that counts as none.
 _LEAST: Final[float] = 1e-13
 _NO_ROOM: Final[float] = 1e-6
 
@@ -128,9 +128,8 @@ def judge(job: Job, plan: Plan, raw: Raw) -> Verdict:
 
 def _judge_rows(job: Job, plan: Plan, raw: Raw, rows: NDArray[np.intp]) -> NDArray[np.int8]:
     values, covariance = raw.values[rows], raw.covariance[rows]
-    free = covariance[:, plan.free][:, :, plan.free]
     variance = np.diagonal(covariance, axis1=1, axis2=2)
-    unknown = ~(np.isfinite(variance).all(axis=1) & _full_rank(free))
+    unknown = ~(np.isfinite(variance).all(axis=1) & (raw.least[rows] > _LEAST))
     for part in job.model.components:
         unknown |= ~_identifiable(part, plan, raw, rows)
     bound = _at_bound(plan, values)
@@ -158,14 +157,6 @@ def _correlation(covariance: Floats) -> tuple[Floats, Bools]:
     safe = np.where(fine[:, None], sigma, 1.0)
     matrix = np.where(fine[:, None, None], covariance, np.eye(sigma.shape[1]))
     return matrix / (safe[:, :, None] * safe[:, None, :]), fine
-
-
-def _full_rank(covariance: Floats) -> Bools:
-    """Tell whether no combination of parameters is free."""
-    matrix, fine = _correlation(covariance)
-    sigma = np.diagonal(covariance, axis1=1, axis2=2)
-    perfect = (sigma == 0.0).all(axis=1)  # a perfect fit, scaled by χ² = 0
-    return np.asarray(perfect | (fine & (np.linalg.eigvalsh(matrix)[:, 0] > _LEAST)))
 
 
 def _identifiable(part: Any, plan: Plan, raw: Raw, rows: NDArray[np.intp]) -> Bools:

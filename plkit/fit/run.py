@@ -87,7 +87,7 @@ def _by_chunks(
     if ready.sigma is not None:
         sigma = ready.sigma.variable
         if dim not in sigma.dims:
-            sigma = sigma.set_dims({dim: n, **sigma.sizes}).transpose(..., dim)
+            sigma = sigma.set_dims({dim: n, **sigma.sizes}).transpose(..., dim)  # type: ignore[no-untyped-call]
         arrays.append(sigma)
     core = [[dim] for _ in arrays] + [[] for _ in given]
     arrays = [a.chunk({dim: -1}) if a.chunks is not None else a for a in arrays]

@@ -14,9 +14,9 @@ from plkit import names
 from plkit.errors import DataError
 from plkit.fit.door import Noise, fixed_values
 from plkit.fit.evaluate import Evaluator
-from plkit.fit.job import Job, Raw
+from plkit.fit.job import Job, Raw, empty_raw
 from plkit.fit.judge import judge, order_rates, summarise
-from plkit.fit.marquardt import CONVERGED, NOT_CONVERGED, bounded_step, minimise, unit_inverse
+from plkit.fit.marquardt import CONVERGED, NOT_CONVERGED, bounded_step, gram, minimise, unit_inverse
 from plkit.fit.model_fit import fit_prepared, make_job, model_units, noun
 from plkit.fit.objective import LeastSquares, Objective, Poisson
 from plkit.fit.plan import Plan, plan_parameters
@@ -345,8 +345,8 @@ def _linearise(problem: _Problem, rows: Ints | None = None) -> None:
             root = objective.root_weight(model, part)
             if root is not None:
                 slopes, residual = slopes * root[:, None, :], residual * root
-        problem.normal[part] = slopes @ slopes.swapaxes(1, 2)
-        problem.gradient[part] = (slopes @ residual[:, :, None])[:, :, 0]
+        problem.normal[part] = gram(slopes)
+        problem.gradient[part] = np.vecdot(slopes, residual[:, None, :])
         problem.nfev[part] += 1 + 2 * problem.plan.n_free
 
 
@@ -400,13 +400,9 @@ def _results(problem: _Problem, shared: list[int], free: Any, rows: Ints) -> tup
     covariance[:, o[:, None], s] = cross.swapaxes(1, 2)
     covariance[:, o[:, None], o] = inverse + product.swapaxes(1, 2) @ outside @ product
     slopes = plan.ties.slopes(problem.table, plan.free)
-    total, size = free.labels.n_points.size, len(plan.names)
-    nothing = np.full(total, np.nan)
-    raw = Raw(
-        np.full((total, size), np.nan), np.full((total, size, size), np.nan), nothing.copy(),
-        nothing.copy(), np.zeros(total), np.ones(total), np.full(total, -1.0),
-        free.labels.n_points.astype(np.float64), nothing.copy(), nothing.copy(), nothing.copy(),
-    )  # fmt: skip
+    total = free.labels.n_points.size
+    raw = empty_raw(total, plan)
+    raw.n_points[:] = free.labels.n_points
     assert problem.code is not None
     raw.values[rows] = problem.table
     raw.covariance[rows] = slopes @ covariance @ slopes.swapaxes(1, 2)
@@ -414,6 +410,7 @@ def _results(problem: _Problem, shared: list[int], free: Any, rows: Ints) -> tup
     raw.chisqr[rows] = _chisqr(problem)
     raw.nfev[rows] = problem.nfev
     raw.code[rows] = problem.code[problem.group]
+    raw.least[rows] = unit_inverse(problem.normal)[1]
     raw.first[:], raw.last[:] = problem.job.x[0], problem.job.x[-1]
     # the free fit has told already where nothing changes
     raw.constant[rows] = np.inf

@@ -286,11 +286,15 @@ def rows_of(
         The words after "Cannot" in errors.
     """
     y = np.asarray(signal, dtype=np.float64)
+    whole = bool(np.isfinite(y).all())
     if sigma is None:
-        return np.where(np.isfinite(y), y, np.nan), None
+        return (y if whole else np.where(np.isfinite(y), y, np.nan)), None
     s = np.asarray(sigma, dtype=np.float64)
-    if np.any(s < 0):
+    least = s.min(initial=np.inf)
+    if least < 0 or np.any(s < 0):
         raise DataError(action, "'stderr' has negative values, not standard deviations")
+    if whole and least > 0 and s.max(initial=0.0) < np.inf:
+        return y, s
     good = np.isfinite(s) & (s > 0) & np.isfinite(y)
     return np.where(good, y, np.nan), np.where(good, s, np.nan)
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plkit.fit.evaluate import Cache, Evaluator
-from plkit.fit.marquardt import CONVERGED, NO_START, NOT_CONVERGED, Minimum
+from plkit.fit.marquardt import CONVERGED, NO_START, NOT_CONVERGED, Minimum, gram
 from plkit.fit.objective import Objective
 
 __all__ = ["search"]
@@ -142,7 +142,7 @@ def _search(
         point = _linearise(evaluator, objective, table, model, cache, cost, rows, step_scale, inner)
         out.nfev[rows] += 1 if evaluator.exact else 1 + 2 * k
         outer_norms = np.sqrt(np.vecdot(point.slopes, point.slopes))
-        out.normal[rows] = point.slopes @ point.slopes.swapaxes(1, 2)
+        out.normal[rows] = gram(point.slopes)
         point.slopes = point.slopes * limits.slope(inner)[:, :, None]
         norms = np.sqrt(np.vecdot(point.slopes, point.slopes))
         metric = np.maximum(metric, np.where(norms > 0, norms, 0.0))

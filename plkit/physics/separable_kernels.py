@@ -187,8 +187,11 @@ def _eight(rows, i0, i1, j0, j1, j2, j3, m):
 
 
 @_njit(_EXACT)
-def _products(rows, r0, r1, c0, c1, m, w, out):
-    """w[out, i, j] = rows[i]·rows[j] for r0 ≤ i < r1, c0 ≤ j < c1; of a square the upper triangle."""
+def _products(rows, r0, r1, c0, c1, m, w, out, shift):
+    """w[out, i, j] = rows[i]·rows[j] for r0 ≤ i < r1, c0 ≤ j < c1; of a square the upper triangle.
+
+    ``shift`` is taken off both indices of the result.
+    """
     for i in range(r0, r1, 2):
         i1 = min(i + 1, r1 - 1)
         for j in range(c0, c1, 4):
@@ -196,8 +199,9 @@ def _products(rows, r0, r1, c0, c1, m, w, out):
             if c0 == r0 and j3 < i:
                 continue
             a0, a1, a2, a3, b0, b1, b2, b3 = _eight(rows, i, i1, j, j1, j2, j3, m)
-            w[out, i, j], w[out, i, j1], w[out, i, j2], w[out, i, j3] = a0, a1, a2, a3
-            w[out, i1, j], w[out, i1, j1], w[out, i1, j2], w[out, i1, j3] = b0, b1, b2, b3
+            x, x1, y, y1, y2, y3 = i - shift, i1 - shift, j - shift, j1 - shift, j2 - shift, j3 - shift
+            w[out, x, y], w[out, x, y1], w[out, x, y2], w[out, x, y3] = a0, a1, a2, a3
+            w[out, x1, y], w[out, x1, y1], w[out, x1, y2], w[out, x1, y3] = b0, b1, b2, b3
 
 
 @_njit(_SUMS)
@@ -561,7 +565,7 @@ def _evaluate(spec, pixel, axis, white, rows, m, banned, w, index):
     """
     columns, p = spec[2], spec[3]
     _columns(spec, pixel, axis, white, np.int64(TRIAL), rows, m, w)
-    _products(rows, np.int64(0), columns, np.int64(0), p + 1, m, w, np.int64(GRAM))
+    _products(rows, np.int64(0), columns, np.int64(0), p + 1, m, w, np.int64(GRAM), np.int64(0))
     n = _amplitudes(
         w, np.int64(GRAM), p, spec[6], banned, index, np.int64(LIVE), np.int64(FACTOR), np.int64(A_NEW)
     )
@@ -574,7 +578,7 @@ def _project(spec, pixel, axis, white, rows, m, n, w, index):
     p, q = spec[3], spec[5]
     d0 = p + 2
     _derivatives(spec, pixel, axis, white, np.int64(MOVING), np.int64(A_TRY), rows, m, w)
-    _products(rows, d0, d0 + q, np.int64(0), d0 + q, m, w, np.int64(SLOPES))
+    _products(rows, d0, d0 + q, np.int64(0), d0 + q, m, w, np.int64(SLOPES), np.int64(0))
     for j in range(q):
         for i in range(n):
             v = w[SLOPES, d0 + j, index[LIVE, i]]
@@ -707,6 +711,8 @@ def _search(spec, pixel, axis, white, box, held, rows, m, limit, rival, steps, w
     chi2, above, predicted, damping, tolerance = 0.0, 0.0, 0.0, FIRST_DAMPING, 0.0
     n, nfev, verdict, stale = 0, 0, 1, False
     banned, vanishing, step_taken, again = 0, 0, False, True
+    size, longest, refused, relax = 0.0, np.inf, False, 1.0
+    scale, linear, quadratic = 1.0, 0.0, 0.0
     for turn in range(steps + 1):
         if not step_taken:  # evaluate where we are: at first, and with columns banned or back
             for j in range(q):
@@ -714,7 +720,8 @@ def _search(spec, pixel, axis, white, box, held, rows, m, limit, rival, steps, w
         chi2_new, n_new = _evaluate(spec, pixel, axis, white, rows, m, banned, w, index)
         nfev += 1
         if not step_taken or chi2_new < chi2:
-            good = chi2 - chi2_new > 0.25 * predicted
+            fall = chi2 - chi2_new
+            good = fall > 0.25 * predicted
             n, stale, above = n_new, False, 0.0
             if banned != 0:
                 above = chi2_new - chi2
@@ -726,11 +733,19 @@ def _search(spec, pixel, axis, white, box, held, rows, m, limit, rival, steps, w
                 w[VECTOR, A_TRY, i] = w[VECTOR, A_NEW, i]
             _project(spec, pixel, axis, white, rows, m, n, w, index)
             if step_taken:
-                damping = max(damping * 0.1, 1e-12) if good else min(damping * 4.0, 1e8)
-                again = True
-        elif above > 0.0 or again and vanishing != 0:
+                damping = max(damping * (0.1 if good else 1.0), 1e-12)
+                narrow = refused or not good or size > 0.5 * longest
+                longest = (3.0 if good else 1.0) * size if narrow else np.inf
+                # Where residuals are large χ² bends more than the equations say, always alike.
+                bend = (2.0 * linear - fall) / quadratic if quadratic > 0.0 else 1.0
+                relax = 1.0 / min(bend, 2.5) if bend > 1.05 and scale == 1.0 else 1.0
+                again, refused = True, False
+        elif above > 0.0 or again and vanishing != 0 and chi2 < rival:
             # Once with the vanishing columns at zero; from there back to where we were.
-            banned = 0 if above > 0.0 else vanishing
+            if above > 0.0:
+                banned, longest = 0, 0.3 * size
+            else:
+                banned = vanishing
             above, again, step_taken = 0.0, False, False
             continue
         else:
@@ -738,26 +753,32 @@ def _search(spec, pixel, axis, white, box, held, rows, m, limit, rival, steps, w
             if predicted <= 4.0 * tolerance + 1e-25 * w[GRAM, p, p]:
                 verdict = 0
                 break
-            damping = max(damping * 10.0, 1e-3)
-            if damping > 1e12:
-                break
+            longest, refused, relax = 0.3 * size, True, 1.0
         banned = 0
-        scale = -1.0
-        while scale < 0.0 and damping < 1e12:
+        scale, size = -1.0, 2.0
+        while damping < 1e12:
             scale = _direction(box, held, q, damping, w, index)
-            if scale < 0.0:
-                damping = max(damping * 10.0, 1e-3)
-        if scale <= 0.0:
+            size = 0.0
+            for j in range(q):
+                size = max(size, abs(w[VECTOR, STEP, j]) / box[2, j])
+            if scale >= 0.0 and size <= longest:
+                break
+            damping = max(damping * 5.0, 1e-3)
+        if scale <= 0.0 or damping >= 1e12:
             verdict = 0 if scale == 0.0 else 1
             break
-        predicted = -above
+        linear = quadratic = 0.0
         for j in range(q):
-            v = 2.0 * w[VECTOR, GRAD, j]
-            for k in range(q):
-                v -= w[HESS, j, k] * w[VECTOR, STEP, k]
-            predicted += v * w[VECTOR, STEP, j]
+            w[VECTOR, STEP, j] *= relax
+            v = 0.0
+            for k in range(j):
+                v += 2.0 * w[HESS, j, k] * w[VECTOR, STEP, k]
+            v += w[HESS, j, j] * w[VECTOR, STEP, j]
+            quadratic += v * w[VECTOR, STEP, j]
+            linear += w[VECTOR, GRAD, j] * w[VECTOR, STEP, j]
+        predicted = 2.0 * linear - quadratic - above
         tolerance = TOLERANCE * min(chi2, limit) + floor
-        calm = damping <= 1e-2 and scale == 1.0
+        calm = damping <= 0.1 and scale == 1.0
         step_taken = True
         if above > 0.0:
             if predicted <= tolerance:  # nothing to gain at zero: back
@@ -768,7 +789,7 @@ def _search(spec, pixel, axis, white, box, held, rows, m, limit, rival, steps, w
             if not stale:
                 chi2 -= _last_step(spec, n, predicted, w, index)
             break
-        if calm and turn > 0 and chi2 - 20.0 * predicted > rival - 4.0 * tolerance:
+        if calm and turn > 0 and chi2 - 2.0 * predicted > rival - 4.0 * tolerance:
             verdict = 3
             break
         if not stale and above == 0.0:
@@ -983,7 +1004,7 @@ def _lay_out(spec, axis, sw, y, white, rows, m, w):
     if p > columns + 1:
         for i in range(m):
             rows[columns + 1, i] = sw[i] * axis[2, i]
-    _products(rows, columns, p + 1, columns, p + 1, m, w, np.int64(GRAM))
+    _products(rows, columns, p + 1, columns, p + 1, m, w, np.int64(GRAM), np.int64(0))
 
 
 @_njit(_EXACT)
@@ -1058,7 +1079,7 @@ C_COSINE: Final = 4  # C_LEFT for columns of length one
 C_SINE: Final = 5  # 1/(1 − cosine²)
 C_CHART: Final = 6  # explained χ² of pairs
 C_LINE: Final = 7
-L_LENGTH, L_BEST, L_DATA, L_REST, L_SINGLE, L_MORE = range(6)
+L_LENGTH, L_BEST, L_DATA, L_REST, L_SINGLE, L_MORE, L_WITH = range(7)
 
 
 @_njit(_SUMS)
@@ -1311,14 +1332,17 @@ def _companions(spec, count, rows, m, w, index, ch):
     """L_MORE: explained χ² when a whitened grid column (rows SIZE …) joins the columns at hand."""
     p = spec[3]
     bits = spec[6] | ((spec[6] & 1) << p)
+    for i in range(p + 1):
+        _against(
+            rows, i, np.int64(SIZE), SIZE + count, m, ch, np.int64(C_LINE), np.int64(L_WITH) + i
+        )
     for g in range(count):
-        _against(rows, SIZE + g, np.int64(0), p + 1, m, w, np.int64(VECTOR), np.int64(SUMS))
         for i in range(p):
             for j in range(i, p):
                 w[FULL, i, j] = w[GRAM, i, j]
-            w[FULL, i, p], w[FULL, i, p + 1] = w[VECTOR, SUMS, i], w[GRAM, i, p]
+            w[FULL, i, p], w[FULL, i, p + 1] = ch[C_LINE, L_WITH + i, g], w[GRAM, i, p]
         w[FULL, p, p] = _dot(rows, SIZE + g, rows, SIZE + g, m)
-        w[FULL, p, p + 1] = w[VECTOR, SUMS, p]
+        w[FULL, p, p + 1] = ch[C_LINE, L_WITH + p, g]
         _amplitudes(
             w, np.int64(FULL), p + 1, bits, 0, index, np.int64(OTHER), np.int64(SCRATCH),
             np.int64(A_JOINT),
@@ -1330,56 +1354,67 @@ def _companions(spec, count, rows, m, w, index, ch):
 
 
 @_njit(_SUMS)
-def _bin(rows, r, sw, white, m, width, bins):
+def _bin(rows, r, sw, white, m, width, weight, signal):
     """Sums over ``width`` points of weights and of weighted residuals (row r), cumulated."""
-    bins[0, 0] = bins[1, 0] = 0.0
+    weight[0] = signal[0] = 0.0
     n = (m + width - 1) // width
     for b in range(n):
         u = v = 0.0
         for k in range(b * width, min((b + 1) * width, m)):
             u += sw[k] * sw[k]
             v += white[k] * rows[r, k]
-        bins[0, b + 1] = bins[0, b] + u
-        bins[1, b + 1] = bins[1, b] + v
+        weight[b + 1] = weight[b] + u
+        signal[b + 1] = signal[b] + v
     return n
 
 
 @_njit(_EXACT)
-def _boxes(rows, r, axis, sw, white, m, floating, signed, picks, most, bins):
+def _score(weight, signal, count, length, slope, share, tiny, lowest, score):
+    """χ² that a box of that length at every place would take off."""
+    shift = np.uint64(length)  # unsigned: no negative index to provide for, so that this vectorises
+    for i in range(np.uint64(count)):
+        w = weight[i + shift] - weight[i]
+        v = signal[i + shift] - signal[i] - w * slope
+        w -= w * w * share
+        v = v if v > lowest else 0.0
+        score[i] = v * v / w if w > tiny else 0.0
+
+
+@_njit(_EXACT)
+def _boxes(rows, r, axis, sw, white, m, floating, signed, picks, most, weight, signal, score):
     """Stretches of the axis that stand out of the residuals of row r: (gain, middle, length).
 
     The best box on a constant (``floating``) or on nothing, by cumulated sums; boxes that overlap a
     better one are left out.
     """
     width = max(1, (m + 63) // 64)
-    n = _bin(rows, r, sw, white, m, width, bins)
-    whole, total = bins[0, n], bins[1, n]
+    n = _bin(rows, r, sw, white, m, width, weight, signal)
+    whole, total = weight[n], signal[n]
     slope = total / whole if floating else 0.0
     share = 1.0 / whole if floating else 0.0
     found = 0
     length = 1
     while length <= max(1, (2 * n) // 3):
-        step = max(1, length // 3)
+        count = n - length + 1
+        _score(
+            weight, signal, count, length, slope, share, 1e-12 * whole,
+            0.0 if signed else -np.inf, score,
+        )  # fmt: skip
         best, at = 0.0, -1
-        count = (n - length) // step + 1
         for i in range(count):
-            s = i * step
-            w = bins[0, s + length] - bins[0, s]
-            v = bins[1, s + length] - bins[1, s] - w * slope
-            w -= w * w * share
-            g = v * v / w if w > 1e-12 * whole else 0.0
-            bins[2, i] = g if v > 0.0 or not signed else 0.0
-        for i in range(count):
-            if bins[2, i] > best:
-                best, at = bins[2, i], i * step
+            if score[i] > best:
+                best, at = score[i], i
         if at >= 0:
             found = _insert_box(best, at, length, picks, found, most)
             if most > 1:  # the best one elsewhere
                 other, there = 0.0, -1
-                for i in range(count):
-                    away = abs(i * step - at) >= length + max(1, length // 2)
-                    if away and bins[2, i] > other:
-                        other, there = bins[2, i], i * step
+                away = length + max(1, length // 2)
+                for i in range(0, at - away + 1):
+                    if score[i] > other:
+                        other, there = score[i], i
+                for i in range(at + away, count):
+                    if score[i] > other:
+                        other, there = score[i], i
                 if there >= 0:
                     found = _insert_box(other, there, length, picks, found, most)
         length = length + max(1, length // 2)
@@ -1474,10 +1509,8 @@ def _own_chart(spec, grid, count, sw, rows, m, ch):
     for b in range(nb_):
         for k in range(m):
             rows[SIZE + count + b, k] = rows[spec[2] + b, k]
-    for i in range(SIZE, size):
-        _against(rows, i, i, size, m, ch, np.int64(C_LINE), np.int64(L_DATA))
-        for j in range(i, size):
-            ch[C_GRAM, i - SIZE, j - SIZE] = ch[C_LINE, L_DATA, j - i]
+    start = np.int64(SIZE)
+    _products(rows, start, size, start, size, m, ch, np.int64(C_GRAM), start)
     _against(rows, p, np.int64(SIZE), size, m, ch, np.int64(C_LINE), np.int64(L_DATA))
     _prepare_chart(ch, count, nb_, False, spec[1] > 1)
     _scan(spec, ch, count)
@@ -1574,14 +1607,16 @@ def _one_more_rate(fewer, n_held, grid, grid_theta, sw, rows, m, w, index, ch, p
 
 @_njit(_EXACT)
 def _one_more_peak(
-    part, k, box, held, n_held, residual, axis, sw, white, rows, m, most, picks, bins, w
-):
+    part, k, box, held, n_held, residual, axis, sw, white, rows, m, most, picks, weight,
+    signal, score, w,
+):  # fmt: skip
     """Starts with one peak more: what stands out of the residuals, and peaks split in two."""
     family, qt, q = part[0], part[4], part[5]
     # white carries the sign of the terms: look for what points their way
     found = _boxes(
-        rows, residual, axis, sw, white, m, part[7] > 0, part[6] & 1 == 1, picks, most, bins
-    )
+        rows, residual, axis, sw, white, m, part[7] > 0, part[6] & 1 == 1, picks, most, weight,
+        signal, score,
+    )  # fmt: skip
     splits = 2 * (k - n_held)
     unit = 1.0 / 2.3548200450309493 if family == FICK else 1.0
     count = max(found + splits, 1)
@@ -1624,7 +1659,7 @@ def _vector(w, source, target, n):
 @_njit(_EXACT)
 def _fit_row(
     spec, first, pixel, axis, sw, y, white, box, held, n_held, rows, m, limit, grid, grid_theta,
-    shared, shared_ch, own_ch, line, bins, picks, w, index,
+    shared, shared_ch, own_ch, line, weight, signal, score, picks, w, index,
 ):  # fmt: skip
     """Fit one row with given weights; returns χ², evaluations and convergence; THETA and A.
 
@@ -1716,7 +1751,7 @@ def _fit_row(
                 part = _stage(spec, k)
                 count = _one_more_peak(
                     part, k - 1, box, held, n_held, residual, axis, sw, white, rows, m,
-                    4 if terms > 1 else 2, picks, bins, w,
+                    4 if terms > 1 else 2, picks, weight, signal, score, w,
                 )  # fmt: skip
                 residual = 0
             if k > 1:
@@ -1847,7 +1882,8 @@ def fit_rows(
     rows = np.zeros((SIZE + size, wide))
     w, index = np.zeros((LAYERS, 24, 20)), np.zeros((8, 24), np.int64)
     y, sw, white = np.zeros(mp), np.zeros(mp), np.zeros(mp)
-    picks, bins, line = np.zeros((MAX_CANDIDATES, 3)), np.zeros((3, 72)), np.zeros(size + 8)
+    picks, line = np.zeros((MAX_CANDIDATES, 3)), np.zeros(size + 8)
+    weight, signal, score = np.zeros(80), np.zeros(80), np.zeros(80)
     own_ch, shared_ch = np.zeros((8, size + 8, size + 8)), np.zeros((8, size + 8, size + 8))
     shared = np.zeros((size + 2, wide))
     if count > 0:
@@ -1861,7 +1897,8 @@ def fit_rows(
                 shared[count + 1, k] = shared_weight[k] * axis[2, k]
             shared[size, k] = shared_weight[k]
         _products(
-            shared, np.int64(0), size, np.int64(0), size, mp, shared_ch, np.int64(C_GRAM)
+            shared, np.int64(0), size, np.int64(0), size, mp, shared_ch, np.int64(C_GRAM),
+            np.int64(0),
         )
         _prepare_chart(shared_ch, count, nb_, True, spec[1] > 1)
     free = p
@@ -1886,7 +1923,7 @@ def fit_rows(
                 _reweight(spec, rows, y, sw, m, gain, least, floor, w)
             chi2, nfev, converged = _fit_row(
                 spec, r == 0, pixel, axis, sw, y, white, box, held, n_held, rows, mp, limit, grid,
-                grid_theta, shared, shared_ch, own_ch, line, bins, picks, w, index,
+                grid_theta, shared, shared_ch, own_ch, line, weight, signal, score, picks, w, index,
             )  # fmt: skip
             total += nfev
             if r > 0 and nfev <= 1:
