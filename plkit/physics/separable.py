@@ -45,7 +45,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -188,9 +188,8 @@ def fit_separable(
 
     data, axis, deviation = _sorted(y, x, sigma)
     rows, points = data.shape
-    data, fixed_background, reduced = _without_fixed_background(data, axis, model)
-    problem = _problem(reduced, axis, rows)
-    size = len(reduced.parameter_names)
+    problem = _problem(model, axis)
+    size = len(model.parameter_names)
     out: dict[str, NDArray[Any]] = {
         "params": np.full((rows, size), np.nan),
         "covariance": np.full((rows, size, size), np.nan),
@@ -203,7 +202,13 @@ def fit_separable(
     noise = (0, 1.0, 0.0, 0.0, 1)
     sigmas = np.zeros((0, 0)) if deviation is None else deviation
     if poisson is not None:
-        noise = (2, float(poisson.gain), float(poisson.gain) / points, float(poisson.floor), poisson.rounds)
+        noise = (
+            2,
+            float(poisson.gain),
+            float(poisson.gain) / points,
+            float(poisson.floor),
+            poisson.rounds,
+        )
     elif deviation is not None:
         noise = (1, 1.0, 0.0, 0.0, 1)
     shared = _typical_weight(data, sigmas, poisson, problem.axis.shape[1])
@@ -211,7 +216,7 @@ def fit_separable(
     def fit(part: slice) -> None:
         own = sigmas if sigmas.shape[0] < 2 else sigmas[part]
         held = problem.held_values
-        fit_rows(
+        fit_rows(  # type: ignore[no-untyped-call]
             problem.axis, points, data[part], own, noise, problem.spec, problem.pixel, problem.box,
             problem.held, held if held.shape[0] < 2 else held[part], problem.n_held, problem.sort,
             problem.grid, problem.grid_theta, shared, problem.places, *(a[part] for a in out.values()),
@@ -249,10 +254,6 @@ def _sorted(y: Floats, x: Floats, sigma: Floats | None) -> tuple[Floats, Floats,
     return data, axis, deviation
 
 
-def _without_fixed_background(data, axis, model):
-    return data, {}, model
-
-
 def _typical_weight(data: Floats, sigmas: Floats, poisson: Poisson | None, padded: int) -> Floats:
     """1/σ along the axis as some of the rows have it on average, for the starting grid."""
     out = np.zeros(padded)
@@ -279,7 +280,7 @@ def _typical_weight(data: Floats, sigmas: Floats, poisson: Poisson | None, padde
     return out
 
 
-def _problem(model: SeparableModel, x: Floats, rows: int) -> _Problem:
+def _problem(model: SeparableModel, x: Floats) -> _Problem:
     from plkit.physics import separable_kernels as k
 
     codes = {
@@ -296,7 +297,17 @@ def _problem(model: SeparableModel, x: Floats, rows: int) -> _Problem:
     columns, q = per * n, qt * n
     bits = (1 << columns) - 1 if model.amplitude_sign else 0
     bits |= model.background_sign << columns
-    shape = (family, n, columns, columns + backgrounds, qt, q, bits, backgrounds, model.amplitude_sign or 1)
+    shape = (
+        family,
+        n,
+        columns,
+        columns + backgrounds,
+        qt,
+        q,
+        bits,
+        backgrounds,
+        model.amplitude_sign or 1,
+    )
     points = x.size
     step = (x[-1] - x[0]) / max(points - 1, 1)
     uniform = int(np.all(np.abs(x - (x[0] + step * np.arange(points))) <= 1e-13 * np.ptp(x)))

@@ -27,7 +27,7 @@ import numpy as np
 from numba.core import types
 from numba.extending import intrinsic
 
-__all__ = ["evaluate_group", "fit_rows"]
+__all__ = ["fit_rows"]
 
 EXPONENTIAL: Final = 0
 STRETCHED: Final = 1
@@ -89,7 +89,7 @@ def _njit(fastmath: set[str]) -> Callable[[_F], _F]:
     options: dict[str, Any] = {"fastmath": fastmath, "error_model": "numpy", "nogil": True}
     # Without its runtime numba counts no references, which costs as much as the arithmetic here.
     options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
-    return lambda function: nb.njit(**options)(function)  # type: ignore[no-any-return]
+    return lambda function: nb.njit(**options)(function)
 
 
 def _entry(function: _F) -> _F:
@@ -142,17 +142,17 @@ def _exp(x):
     p = p * r + 0.5
     p = p * r + 1.0
     p = p * r + 1.0
-    return p * _float_from_bits(_bits_from_float(shifted) << np.int64(52))
+    return p * _float_from_bits(_bits_from_float(shifted) << np.int64(52))  # type: ignore[call-arg]
 
 
 @_njit(_EXACT)
 def _log1p(u):
     """ln(1 + u) for −1 < u < 1e300, to the last digits also for small u."""
     v = 1.0 + u
-    bits = _bits_from_float(v)
+    bits: Any = _bits_from_float(v)  # type: ignore[call-arg]
     # Exponent such that the rest lies in [√½, √2).
     n = (bits - np.int64(0x3FE6A09E667F3BCD)) >> np.int64(52)
-    f = _float_from_bits(bits - (n << np.int64(52)))
+    f = _float_from_bits(bits - (n << np.int64(52)))  # type: ignore[call-arg]
     whole = n == 0
     s = (u if whole else f - 1.0) / (2.0 + u if whole else f + 1.0)
     z = s * s
@@ -199,7 +199,14 @@ def _products(rows, r0, r1, c0, c1, m, w, out, shift):
             if c0 == r0 and j3 < i:
                 continue
             a0, a1, a2, a3, b0, b1, b2, b3 = _eight(rows, i, i1, j, j1, j2, j3, m)
-            x, x1, y, y1, y2, y3 = i - shift, i1 - shift, j - shift, j1 - shift, j2 - shift, j3 - shift
+            x, x1, y, y1, y2, y3 = (
+                i - shift,
+                i1 - shift,
+                j - shift,
+                j1 - shift,
+                j2 - shift,
+                j3 - shift,
+            )
             w[out, x, y], w[out, x, y1], w[out, x, y2], w[out, x, y3] = a0, a1, a2, a3
             w[out, x1, y], w[out, x1, y1], w[out, x1, y2], w[out, x1, y3] = b0, b1, b2, b3
 
@@ -327,8 +334,8 @@ def _columns(spec, pixel, axis, white, v, rows, m, w):
             c = math.sqrt(0.5 * math.pi) * s / pixel
             for i in range(m):
                 d = axis[0, i] - p0
-                rows[j, i] = white[i] * c * _erf_between(
-                    f * (d - 0.5 * pixel), f * (d + 0.5 * pixel)
+                rows[j, i] = (
+                    white[i] * c * _erf_between(f * (d - 0.5 * pixel), f * (d + 0.5 * pixel))
                 )
 
 
@@ -443,7 +450,9 @@ def _derivatives(spec, pixel, axis, white, at, amp, rows, m, w):
                 el, eu = _exp(-0.5 * lower * lower), _exp(-0.5 * upper * upper)
                 scale = w[VECTOR, amp, j] * white[i] / pixel
                 rows[t, i] = scale * (el - eu)
-                rows[t + 1, i] = w[VECTOR, amp, j] * rows[j, i] + scale * s * (lower * el - upper * eu)
+                rows[t + 1, i] = w[VECTOR, amp, j] * rows[j, i] + scale * s * (
+                    lower * el - upper * eu
+                )
 
 
 # Small dense algebra ------------------------------------------------------------------------------
@@ -567,7 +576,15 @@ def _evaluate(spec, pixel, axis, white, rows, m, banned, w, index):
     _columns(spec, pixel, axis, white, np.int64(TRIAL), rows, m, w)
     _products(rows, np.int64(0), columns, np.int64(0), p + 1, m, w, np.int64(GRAM), np.int64(0))
     n = _amplitudes(
-        w, np.int64(GRAM), p, spec[6], banned, index, np.int64(LIVE), np.int64(FACTOR), np.int64(A_NEW)
+        w,
+        np.int64(GRAM),
+        p,
+        spec[6],
+        banned,
+        index,
+        np.int64(LIVE),
+        np.int64(FACTOR),
+        np.int64(A_NEW),
     )
     return _residuals(rows, p, w, np.int64(A_NEW), m), n
 
@@ -740,7 +757,7 @@ def _search(spec, pixel, axis, white, box, held, rows, m, limit, rival, steps, w
                 bend = (2.0 * linear - fall) / quadratic if quadratic > 0.0 else 1.0
                 relax = 1.0 / min(bend, 2.5) if bend > 1.05 and scale == 1.0 else 1.0
                 again, refused = True, False
-        elif above > 0.0 or again and vanishing != 0 and chi2 < rival:
+        elif above > 0.0 or (again and vanishing != 0 and chi2 < rival):
             # Once with the vanishing columns at zero; from there back to where we were.
             if above > 0.0:
                 banned, longest = 0, 0.3 * size
@@ -1409,7 +1426,7 @@ def _boxes(rows, r, axis, sw, white, m, floating, signed, picks, most, weight, s
             if most > 1:  # the best one elsewhere
                 other, there = 0.0, -1
                 away = length + max(1, length // 2)
-                for i in range(0, at - away + 1):
+                for i in range(at - away + 1):
                     if score[i] > other:
                         other, there = score[i], i
                 for i in range(at + away, count):
@@ -1811,7 +1828,7 @@ def _load(ys, sigmas, row, m, mode, gain, floor, y, sw):
 
 
 @_njit(_EXACT)
-def _reweight(spec, rows, y, sw, m, gain, least, floor, w):
+def _reweight(spec, rows, sw, m, gain, least, floor, w):
     """1/σ of a row from its model: variance = gain · expected + floor."""
     p = spec[3]
     for k in range(m):
@@ -1897,7 +1914,14 @@ def fit_rows(
                 shared[count + 1, k] = shared_weight[k] * axis[2, k]
             shared[size, k] = shared_weight[k]
         _products(
-            shared, np.int64(0), size, np.int64(0), size, mp, shared_ch, np.int64(C_GRAM),
+            shared,
+            np.int64(0),
+            size,
+            np.int64(0),
+            size,
+            mp,
+            shared_ch,
+            np.int64(C_GRAM),
             np.int64(0),
         )
         _prepare_chart(shared_ch, count, nb_, True, spec[1] > 1)
@@ -1920,7 +1944,7 @@ def fit_rows(
         chi2, total, converged = 0.0, 0, False
         for r in range(rounds):
             if r > 0:
-                _reweight(spec, rows, y, sw, m, gain, least, floor, w)
+                _reweight(spec, rows, sw, m, gain, least, floor, w)
             chi2, nfev, converged = _fit_row(
                 spec, r == 0, pixel, axis, sw, y, white, box, held, n_held, rows, mp, limit, grid,
                 grid_theta, shared, shared_ch, own_ch, line, weight, signal, score, picks, w, index,
