@@ -15,7 +15,7 @@ from plkit.fit.plan import Plan
 from plkit.fit.status import AT_BOUND, FAILED, NO_SIGNAL, NOT_IDENTIFIABLE, OK, has_change
 from plkit.physics import rates
 
-__all__ = ["Verdict", "judge", "order_rates", "summarise"]
+__all__ = ["Verdict", "biexponential_reasons", "judge", "order_rates", "summarise"]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -190,25 +190,13 @@ def _reasons(job: Job, plan: Plan, raw: Raw, rows: NDArray[np.intp]) -> Counter[
         own = _biexponential_columns(part, plan)
         if own is None:
             continue
-        k01, k1, k02, k2, _ = own
-        v, c = raw.values[left], raw.covariance[left]
-        s = np.sqrt(np.maximum(np.diagonal(c, axis1=1, axis2=2), 0.0))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            spread = (s[:, k1] / v[:, k1]) ** 2 + (s[:, k2] / v[:, k2]) ** 2
-            spread -= 2.0 * c[:, k1, k2] / (v[:, k1] * v[:, k2])
-            apart = np.log(v[:, k1] / v[:, k2]) > np.sqrt(np.maximum(spread, 0.0))
-            slow = v[:, k2] * (raw.last - raw.first)[left] < 1.0
-        names = plan.names
-        found = (
-            (~(v[:, k01] > s[:, k01]), f"{names[k01]} within its σ of zero"),
-            (~(v[:, k02] > s[:, k02]), f"{names[k02]} within its σ of zero"),
-            (~apart, f"{names[k1]} ≈ {names[k2]}"),
-            (slow, f"1/{names[k2]} longer than the record"),
+        reasons, rest = biexponential_reasons(
+            tuple(plan.names[i] for i in own),
+            raw.values[left][:, own],
+            raw.covariance[left][:, own][:, :, own],
+            (raw.last - raw.first)[left],
         )
-        rest = np.ones(left.size, dtype=bool)
-        for holds, text in found:
-            out[text] += int((holds & rest).sum())
-            rest &= ~holds
+        out += reasons
         left = left[rest]
     if left.size == 0:
         return +out
@@ -227,6 +215,45 @@ def _reasons(job: Job, plan: Plan, raw: Raw, rows: NDArray[np.intp]) -> Counter[
         out[f"{names[first]} ≈ {names[second]}"] += int(n)
     out["no σ"] += int((~some & ~pair).sum())
     return +out
+
+
+def biexponential_reasons(
+    names: tuple[str, ...], values: Floats, covariance: Floats, record_s: Floats
+) -> tuple[Counter[str], Bools]:
+    """Why traces do not determine two exponentials, in the words of their parameters.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Of k01, k1, k02, k2, plateau.
+    values, covariance : numpy.ndarray
+        Shape (rows, 5) and (rows, 5, 5).
+    record_s : numpy.ndarray
+        Shape (rows,): from the first to the last point [s].
+
+    Returns
+    -------
+    tuple
+        Number of traces by the first reason that holds; True for traces for which none does.
+    """
+    out: Counter[str] = Counter()
+    k01, k1, k02, k2 = values[:, :4].T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sigma = np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 0.0))
+        spread = (sigma[:, 1] / k1) ** 2 + (sigma[:, 3] / k2) ** 2
+        spread -= 2.0 * covariance[:, 1, 3] / (k1 * k2)
+        apart = np.log(k1 / k2) > np.sqrt(np.maximum(spread, 0.0))
+        found = (
+            (~(k01 > sigma[:, 0]), f"{names[0]} within its σ of zero"),
+            (~(k02 > sigma[:, 2]), f"{names[2]} within its σ of zero"),
+            (~apart, f"{names[1]} ≈ {names[3]}"),
+            (k2 * record_s < 1.0, f"1/{names[3]} longer than the record"),
+        )
+    rest = np.ones(len(values), dtype=bool)
+    for holds, text in found:
+        out[text] += int((holds & rest).sum())
+        rest &= ~holds
+    return +out, rest
 
 
 def summarise(status: NDArray[np.int8], reasons: Counter[str], noun: str = "traces") -> str:

@@ -396,7 +396,7 @@ def _refuse_shared(rates: Any, what: str) -> None:
 
 def _complain(job: Job, ready: Prepared) -> None:
     """Say why no trace could be fitted, as far as one try can tell."""
-    from plkit.fit.evaluate import NUMERICAL
+    from plkit.fit.leaves import NUMERICAL
 
     text = ""
     params = job.params if job.params is not None else job.template

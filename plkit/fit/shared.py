@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import xarray as xr
@@ -13,29 +13,26 @@ from numpy.typing import NDArray
 from plkit import names
 from plkit.errors import DataError
 from plkit.fit.door import Noise, fixed_values
-from plkit.fit.evaluate import Evaluator
 from plkit.fit.job import Job, Raw, empty_raw
 from plkit.fit.judge import judge, order_rates, summarise
-from plkit.fit.marquardt import CONVERGED, NOT_CONVERGED, bounded_step, gram, minimise, unit_inverse
+from plkit.fit.marquardt import NOT_CONVERGED, unit_inverse
 from plkit.fit.model_fit import fit_prepared, make_job, model_units, noun
-from plkit.fit.objective import LeastSquares, Objective, Poisson
-from plkit.fit.plan import Plan, plan_parameters
+from plkit.fit.objective import Poisson
+from plkit.fit.plan import plan_parameters
 from plkit.fit.result import FitArrays, assemble
+from plkit.fit.shared_search import Problem, load, nonlinear, parts, reduce_to_shared, search
 from plkit.fit.status import FAILED, NO_SIGNAL
-from plkit.fit.traces import Labels, Prepared, aligned, rows_of
+from plkit.fit.traces import Labels, Prepared, aligned
 
 if TYPE_CHECKING:
     from lmfit import Model, Parameters
 
-__all__ = ["fit_shared"]
+__all__ = ["Shared", "fit_shared", "share_rates"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
 _ACTION: Final = "share rates"
-_ROUNDS: Final = 60
-_DONE: Final = 1e-8
-_LINEAR: Final = 1e-9
 
 
 def fit_shared(
@@ -78,44 +75,110 @@ def fit_shared(
     free = fit_prepared(ready, model, params, counts, fixed, loss, "batched", progress)
     given, params = fixed_values(fixed, params, model, ready, _ACTION)
     job = make_job(ready, model, params, given, counts, loss)
+    found = share_rates(ready, job, given, rates, free.arrays, free.cost)
+    out = assemble(found.arrays, found.labels, model_units(model, ready), _ACTION)
+    out = out.assign(found.test())
+    out.attrs["shared"] = ", ".join(found.names)
+    out.attrs["summary"] = found.summary
+    return out
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Result of a fit with shared parameters.
+
+    Parameters
+    ----------
+    arrays : FitArrays
+        Of all traces.
+    labels : Labels
+        Where the rows belong.
+    names : tuple of str
+        What is shared.
+    delta_bic, p : numpy.ndarray
+        Shape (rows,): for free rates, and the probability that chance gives as much.
+    summary : str
+        One line.
+    """
+
+    arrays: FitArrays
+    labels: Labels
+    names: tuple[str, ...]
+    delta_bic: Floats
+    p: Floats
+    summary: str
+
+    def test(self) -> dict[str, xr.DataArray]:
+        """Maps that tell where free rates are justified."""
+        return {
+            name: self.labels.label(values, **names.attrs(name))
+            for name, values in (("free_rates_delta_bic", self.delta_bic), ("free_rates_p", self.p))
+        }
+
+
+def share_rates(
+    ready: Prepared,
+    job: Job,
+    given: Mapping[str, xr.DataArray],
+    rates: str | xr.DataArray,
+    free: FitArrays,
+    free_cost: Floats,
+) -> Shared:
+    """Fit with shared rates after a fit with free ones.
+
+    Parameters
+    ----------
+    ready : Prepared
+        Data and σ; loaded.
+    job : Job
+        What is to be fitted.
+    given : Mapping
+        Arrays of row-wise fixed parameters.
+    rates : "shared" or xarray.DataArray
+        Labels of the groups.
+    free : FitArrays
+        The fit with free rates.
+    free_cost : numpy.ndarray
+        What it made small, per trace.
+
+    Returns
+    -------
+    Shared
+        Traces without signal, and those without a label, take no part.
+    """
     plan = plan_parameters(job.template, job.fixed, _ACTION)
     group = _groups(rates, ready)
-    rows = np.flatnonzero((free.arrays.status < NO_SIGNAL) & (group >= 0))
+    rows = np.flatnonzero((free.status < NO_SIGNAL) & (group >= 0))
     if rows.size == 0:
         raise DataError(
             _ACTION,
             "no trace could be fitted with free rates, not at least one",
-            "Look at fit_model(..., rates='free') first.",
+            "Look at the fit with rates='free' first.",
         )
+    group[rows] = np.unique(group[rows], return_inverse=True)[1]  # without empty groups
     outer = ready.outer
-    held = np.stack(
-        [given[n].broadcast_like(outer).transpose(*outer.dims).values.ravel() for n in job.fixed]
-        or [np.zeros(0)],
-        axis=1,
-    ) if job.fixed else np.zeros((free.labels.n_points.size, 0))  # fmt: skip
-    problem = _load(ready, job, plan, free.arrays, rows, group[rows], held[rows])
-    shared = _nonlinear(problem)
-    _search(problem, shared)
-    raw, n_free = _results(problem, shared, free, rows)
-    order_rates(model, plan, raw)
+    held = np.zeros((group.size, len(job.fixed)))
+    for i, name in enumerate(job.fixed):
+        held[:, i] = given[name].broadcast_like(outer).transpose(*outer.dims).values.ravel()
+    problem = load(ready, job, plan, free, rows, group[rows], held[rows])
+    shared = nonlinear(problem)
+    search(problem, shared)
+    n_points = np.isfinite(ready.data.values.reshape(group.size, -1)).sum(axis=1)
+    n_points[rows] = problem.n_points
+    raw, n_free = _results(problem, shared, free, n_points, rows)
+    order_rates(job.model, plan, raw)
     verdict = judge(job, plan, raw)
     arrays = FitArrays(
         plan.names, raw.values, raw.covariance, raw.chisqr, n_free, raw.nfev.astype(np.int64),
         verdict.status,
     )  # fmt: skip
-    labels = Labels(outer, free.labels.n_points)
-    out = assemble(arrays, labels, model_units(model, ready), _ACTION)
-    delta, p = _test(problem, shared, free, raw, rows)
-    out["free_rates_delta_bic"] = labels.label(delta, **names.attrs("free_rates_delta_bic"))
-    out["free_rates_p"] = labels.label(p, **names.attrs("free_rates_p"))
-    told = [plan.names[plan.free[j]] for j in shared]
-    better = int(np.sum(delta > 0))
-    out.attrs["shared"] = ", ".join(told)
-    out.attrs["summary"] = (
+    delta, p = _test(problem, shared, free_cost, raw, rows)
+    told = tuple(plan.names[plan.free[j]] for j in shared)
+    summary = (
         f"{summarise(verdict.status, verdict.reasons, noun(ready))}; free {', '.join(told)} "
-        f"justified in {better} of {rows.size} {noun(ready)}"
+        f"justified in {int(np.sum(delta > 0))} of {rows.size} {noun(ready)}"
     )
-    return out
+    return Shared(arrays, Labels(outer, n_points), told, delta, p, summary)
 
 
 def _groups(rates: str | xr.DataArray, ready: Prepared) -> Ints:
@@ -131,266 +194,19 @@ def _groups(rates: str | xr.DataArray, ready: Prepared) -> Ints:
     return out
 
 
-@dataclass
-class _Problem:
-    """Rows that take part, their data, and where the search stands."""
-
-    job: Job
-    plan: Plan
-    evaluator: Evaluator
-    objective: Objective
-    unit: Floats  # χ²/ν of each row, where σ is not known
-    table: Floats
-    held: Floats
-    group: Ints
-    n_points: NDArray[np.int64]
-    normal: Floats
-    gradient: Floats
-    cost: Floats
-    nfev: NDArray[np.int64]
-    inner_plan: Plan | None = None
-    inner: Evaluator | None = None
-    code: NDArray[np.int8] | None = None
-
-
-def _load(
-    ready: Prepared, job: Job, plan: Plan, arrays: FitArrays, rows: Ints, group: Ints, held: Floats
-) -> _Problem:
-    points = ready.x.size
-    signal = ready.data.values.reshape(-1, points)[rows]
-    sigma = None
-    if ready.sigma is not None:
-        sigma = ready.sigma.broadcast_like(ready.data).transpose(*ready.data.dims).values
-        sigma = sigma.reshape(-1, points)[rows]
-    y, s = rows_of(signal, sigma, job.action)
-    finite = np.isfinite(y)
-    n_points = finite.sum(axis=1)
-    filled, good = np.where(finite, y, 0.0), None if finite.all() else finite
-    unit = np.ones(rows.size)
-    if job.scaled:
-        left = np.maximum(n_points - plan.n_free, 1)
-        unit = arrays.chisqr[rows] / left
-        unit = np.where(unit > 0, unit, np.min(unit[unit > 0], initial=1.0))
-    objective: Objective
-    if job.gain is not None and job.floor is not None:
-        scale = float(np.median(unit))
-        unit = np.full(rows.size, scale)
-        objective = Poisson(filled, good, job.gain * scale, job.floor * scale)
-    else:
-        root = np.sqrt(1.0 / unit)[:, None] * np.ones(points) if s is None else 1.0 / s
-        objective = LeastSquares(filled, np.where(finite, root, 0.0), good)
-    table = arrays.values[rows].copy()
-    evaluator = Evaluator(job.model, job.x, plan, table[0], job.action)
-    k = plan.n_free
-    return _Problem(
-        job, plan, evaluator, objective, unit, table, held, group, n_points,
-        np.zeros((rows.size, k, k)), np.zeros((rows.size, k)), np.zeros(rows.size),
-        np.zeros(rows.size, np.int64),
-    )  # fmt: skip
-
-
-def _nonlinear(problem: _Problem) -> list[int]:
-    """Free parameters in which the model is not linear, as indices into ``plan.free``."""
-    plan, evaluator = problem.plan, problem.evaluator
-    picks = np.unique(np.linspace(0, len(problem.table) - 1, 3).astype(int))
-    table = problem.table[picks]
-    with np.errstate(all="ignore"):
-        here = evaluator.values(table)
-        linear: list[int] = []
-        moved = table.copy()
-        told = here.copy()
-        for j, column in enumerate(plan.free):
-            ends = []
-            step = 0.5 * np.abs(table[:, column]) + 1e-3
-            for sign in (1.0, -1.0):
-                end = table.copy()
-                end[:, column] += sign * step
-                plan.ties.fill(end)
-                ends.append(evaluator.values(end))
-            size = np.abs(here).max() + np.abs(ends[0]).max()
-            if not np.all(np.abs(ends[0] + ends[1] - 2.0 * here) <= _LINEAR * size):
-                continue
-            trial = moved.copy()
-            trial[:, column] += step
-            plan.ties.fill(trial)
-            expected = told + ends[0] - here
-            # in a product of two amplitudes only the first counts as linear
-            if np.all(np.abs(evaluator.values(trial) - expected) <= _LINEAR * size):
-                linear.append(j)
-                moved, told = trial, expected
-    out = [j for j in range(plan.n_free) if j not in linear]
-    if not out:
-        raise DataError(
-            _ACTION,
-            "the model is linear in all parameters that are free, and has no rate to share",
-            "Leave 'rates' out.",
-        )
-    return out
-
-
-# Search -------------------------------------------------------------------------------------------
-
-
-def _search(problem: _Problem, shared: list[int]) -> None:
-    """Move the shared parameters of all groups to the minimum."""
-    plan = problem.plan
-    groups = int(problem.group.max()) + 1
-    k = len(shared)
-    columns = plan.free[shared]
-    low, high = plan.low[shared], plan.high[shared]
-    local = [j for j in range(plan.n_free) if j not in shared]
-    problem.inner_plan = replace(
-        plan,
-        free=plan.free[local],
-        low=plan.low[local],
-        high=plan.high[local],
-        by_row=(*plan.by_row, *map(int, columns)),  # they differ from group to group
-    )
-    problem.inner = Evaluator(
-        problem.job.model, problem.job.x, problem.inner_plan, problem.table[0], problem.job.action
-    )
-    theta = np.empty((groups, k))
-    for g in range(groups):
-        own = problem.table[problem.group == g][:, columns]
-        theta[g] = np.clip(np.median(own, axis=0), low, high)
-    damping, growth = np.full(groups, 1e-3), np.full(groups, 4.0)
-    count = np.bincount(problem.group, minlength=groups)
-    left = np.bincount(problem.group, problem.n_points, minlength=groups)
-    left = np.maximum(left - k - count * len(local), 1.0)
-    active = np.arange(groups)
-    cost = np.full(groups, np.inf)
-    _settle(problem, theta, columns, np.arange(len(problem.table)))
-    cost = np.bincount(problem.group, problem.cost, minlength=groups)
-    _linearise(problem)
-    normal, gradient = _reduce(problem, shared, local, groups)
-    metric = np.diagonal(normal, axis1=1, axis2=2).copy()
-    problem.code = np.full(groups, NOT_CONVERGED, np.int8)
-    for _ in range(_ROUNDS):
-        if active.size == 0:
-            break
-        new, expected = bounded_step(
-            normal[active], gradient[active], metric[active], damping[active], theta[active],
-            low, high,
-        )  # fmt: skip
-        rows = np.flatnonzero(np.isin(problem.group, active))
-        before = (problem.table[rows].copy(), problem.cost[rows].copy())
-        trial = theta.copy()
-        trial[active] = new
-        _settle(problem, trial, columns, rows)
-        after = np.bincount(problem.group, problem.cost, minlength=groups)[active]
-        gained = cost[active] - after
-        noise = 1e-13 * cost[active]
-        better = np.isfinite(after) & ((gained >= 1e-4 * expected) | (gained >= -noise))
-        last = (expected <= _DONE * cost[active] / left[active]) | (expected <= noise)
-        problem.code[active[last & (better | (expected <= 1e3 * noise))]] = CONVERGED
-        ratio = np.where(expected > 0, gained / np.where(expected > 0, expected, 1.0), 1.0)
-        damping[active] = np.where(
-            better, np.maximum(damping[active] * np.where(ratio > 0.5, 0.1, 1.0), 1e-12),
-            np.maximum(damping[active], 1e-6) * growth[active],
-        )  # fmt: skip
-        growth[active] = np.where(better, 4.0, growth[active] * 2.0)
-        theta[active[better]], cost[active[better]] = new[better], after[better]
-        undo = np.isin(problem.group[rows], active[~better])
-        problem.table[rows[undo]], problem.cost[rows[undo]] = before[0][undo], before[1][undo]
-        _linearise(problem, rows[~undo])
-        normal, gradient = _reduce(problem, shared, local, groups)
-        metric = np.maximum(metric, np.diagonal(normal, axis1=1, axis2=2))
-        active = active[~last & (damping[active] < 1e12)]
-
-
-def _settle(problem: _Problem, theta: Floats, columns: Ints, rows: Ints) -> None:
-    """Find the other parameters of every row for given shared ones."""
-    from plkit.fit.batched_engine import RowsOf
-
-    assert problem.inner is not None
-    assert problem.inner_plan is not None
-    table = problem.table[rows]
-    table[:, columns] = theta[problem.group[rows]]
-    problem.inner_plan.ties.fill(table)
-    if not problem.inner_plan.n_free:
-        part = RowsOf(problem.objective, rows)
-        with np.errstate(all="ignore"):
-            found_cost = part.cost(problem.inner.values(table), np.arange(rows.size))
-        problem.table[rows], problem.cost[rows] = table, found_cost
-        return
-    found = minimise(problem.inner, RowsOf(problem.objective, rows), table, problem.n_points[rows])
-    problem.table[rows], problem.cost[rows] = found.table, found.cost
-    problem.nfev[rows] += found.nfev
-
-
-def _linearise(problem: _Problem, rows: Ints | None = None) -> None:
-    """Normal equations of all parameters of every row."""
-    evaluator, objective = problem.evaluator, problem.objective
-    rows = np.arange(len(problem.table)) if rows is None else rows
-    size = max(1, 49_152 // max(evaluator.points, 1))
-    for i in range(0, rows.size, size):
-        part = rows[i : i + size]
-        with np.errstate(all="ignore"):
-            cache: dict[int, Floats] = {}
-            table = problem.table[part]
-            model = evaluator.values(table, cache)
-            if objective.good is not None:
-                model = np.where(objective.good[part], model, 0.0)
-            value = np.abs(table[:, problem.plan.free])
-            old = np.diagonal(problem.normal[part], axis1=1, axis2=2)
-            total = np.vecdot(objective.y[part], objective.y[part])[:, None]
-            scale = np.sqrt(total / old) / np.sqrt(problem.unit[part])[:, None]
-            scale = np.where(
-                np.isfinite(scale) & (scale > 1e-8 * value), np.minimum(scale, value + 1e-300),
-                np.where(value > 0, value, 1.0),
-            )  # fmt: skip
-            good = None if objective.good is None else objective.good[part]
-            slopes = evaluator.slopes_where(table, cache, scale, True, good)
-            residual = objective.y[part] - model
-            root = objective.root_weight(model, part)
-            if root is not None:
-                slopes, residual = slopes * root[:, None, :], residual * root
-        problem.normal[part] = gram(slopes)
-        problem.gradient[part] = np.vecdot(slopes, residual[:, None, :])
-        problem.nfev[part] += 1 + 2 * problem.plan.n_free
-
-
-def _parts(
-    problem: _Problem, shared: list[int], local: list[int]
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """Blocks of the normal matrices: shared, mixed, inverse of the local ones, and their product."""
-    h = problem.normal
-    plan = problem.plan
-    here = problem.table[:, plan.free[local]]
-    stuck = (here <= plan.low[local]) | (here >= plan.high[local])
-    mixed = np.where(stuck[:, None, :], 0.0, h[:, shared][:, :, local])
-    own = h[:, local][:, :, local]
-    own = np.where(stuck[:, :, None] | stuck[:, None, :], 0.0, own)
-    own[:, np.arange(len(local)), np.arange(len(local))] += stuck
-    inverse = np.nan_to_num(unit_inverse(own)[0]) if local else np.zeros_like(own)
-    return h[:, shared][:, :, shared], mixed, inverse, mixed @ inverse
-
-
-def _reduce(
-    problem: _Problem, shared: list[int], local: list[int], groups: int
-) -> tuple[Floats, Floats]:
-    """Schur complement and gradient, summed over each group."""
-    own, mixed, _, product = _parts(problem, shared, local)
-    reduced = own - product @ mixed.swapaxes(1, 2)
-    local_gradient = problem.gradient[:, local]
-    slope = problem.gradient[:, shared] - (product @ local_gradient[:, :, None])[:, :, 0]
-    k = len(shared)
-    normal, gradient = np.zeros((groups, k, k)), np.zeros((groups, k))
-    np.add.at(normal, problem.group, reduced)
-    np.add.at(gradient, problem.group, slope)
-    return normal, gradient
-
-
 # Results ------------------------------------------------------------------------------------------
 
 
-def _results(problem: _Problem, shared: list[int], free: Any, rows: Ints) -> tuple[Raw, Floats]:
+def _results(
+    problem: Problem, shared: list[int], free: FitArrays, n_points: NDArray[np.int64], rows: Ints
+) -> tuple[Raw, Floats]:
+    """Values and covariance of all traces, and the number of parameters that each may call its own."""
     plan = problem.plan
     local = [j for j in range(plan.n_free) if j not in shared]
     groups = int(problem.group.max()) + 1
-    normal, _ = _reduce(problem, shared, local, groups)
+    normal, _ = reduce_to_shared(problem, shared, local, groups)
     outside = unit_inverse(normal)[0][problem.group]
-    _, _, inverse, product = _parts(problem, shared, local)
+    _, _, inverse, product = parts(problem, shared, local)
     k = plan.n_free
     covariance = np.zeros((rows.size, k, k))
     cross = -outside @ product
@@ -400,9 +216,9 @@ def _results(problem: _Problem, shared: list[int], free: Any, rows: Ints) -> tup
     covariance[:, o[:, None], s] = cross.swapaxes(1, 2)
     covariance[:, o[:, None], o] = inverse + product.swapaxes(1, 2) @ outside @ product
     slopes = plan.ties.slopes(problem.table, plan.free)
-    total = free.labels.n_points.size
+    total = n_points.size
     raw = empty_raw(total, plan)
-    raw.n_points[:] = free.labels.n_points
+    raw.n_points[:] = n_points
     assert problem.code is not None
     raw.values[rows] = problem.table
     raw.covariance[rows] = slopes @ covariance @ slopes.swapaxes(1, 2)
@@ -414,16 +230,16 @@ def _results(problem: _Problem, shared: list[int], free: Any, rows: Ints) -> tup
     raw.first[:], raw.last[:] = problem.job.x[0], problem.job.x[-1]
     # the free fit has told already where nothing changes
     raw.constant[rows] = np.inf
-    quiet = np.flatnonzero(free.arrays.status >= NO_SIGNAL)
-    raw.verdict[quiet] = free.arrays.status[quiet]
-    raw.code[quiet[free.arrays.status[quiet] == FAILED]] = NOT_CONVERGED
+    quiet = np.flatnonzero(free.status >= NO_SIGNAL)
+    raw.verdict[quiet] = free.status[quiet]
+    raw.code[quiet[free.status[quiet] == FAILED]] = NOT_CONVERGED
     count = np.bincount(problem.group)[problem.group]
     n_free = np.full(total, float(k))
     n_free[rows] = len(local) + len(shared) / count
     return raw, n_free
 
 
-def _chisqr(problem: _Problem) -> Floats:
+def _chisqr(problem: Problem) -> Floats:
     if not isinstance(problem.objective, Poisson):
         return problem.cost * problem.unit
     every = np.arange(len(problem.table))
@@ -435,21 +251,21 @@ def _chisqr(problem: _Problem) -> Floats:
 
 
 def _test(
-    problem: _Problem, shared: list[int], free: Any, raw: Raw, rows: Ints
+    problem: Problem, shared: list[int], free_cost: Floats, raw: Raw, rows: Ints
 ) -> tuple[Floats, Floats]:
     """BIC of shared minus BIC of free rates, and the probability of so large a gain by chance."""
     from scipy.stats import chi2, f
 
     k = len(shared)
     n = problem.n_points.astype(np.float64)
-    total = free.labels.n_points.size
+    total = free_cost.size
     delta, p = np.full(total, np.nan), np.full(total, np.nan)
-    gain = np.maximum(raw.cost[rows] - free.cost[rows], 0.0)
+    gain = np.maximum(raw.cost[rows] - free_cost[rows], 0.0)
     if problem.job.sigma_known:
         delta[rows] = gain - k * np.log(n)
         p[rows] = chi2.sf(gain, k)
         return delta, p
-    own = np.maximum(free.cost[rows], np.finfo(float).tiny)
+    own = np.maximum(free_cost[rows], np.finfo(float).tiny)
     left = np.maximum(n - problem.plan.n_free, 1.0)
     delta[rows] = n * np.log1p(gain / own) - k * np.log(n)
     p[rows] = f.sf(gain / k / (own / left), k, left)

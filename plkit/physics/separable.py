@@ -6,121 +6,52 @@ A separable model is a sum of terms, each an amplitude times a shape, on a backg
 
 For given θ the amplitudes follow from linear least squares with exact bounds, so only θ is
 searched: on a coarse global grid first, which needs no starting values, then by
-Levenberg–Marquardt on the projected problem.
+Levenberg–Marquardt on the projected problem. Where an amplitude or a shape is at a bound or ill
+determined, other basins of the grid are searched too.
 
-Interface
----------
-``SeparableModel(family, n_terms, background, …)`` says what is fitted;
-``fit_separable(y, x, model, sigma=…, poisson=…, shared=…, labels=…, threads=…)`` fits every row of
-``y`` (rows, points) over the common axis ``x`` (points,) and returns a dict of arrays:
-
-==================  ==================  ==========================================================
-``params``          (rows, p)           in the order of ``model.parameter_names``
-``covariance``      (rows, p, p)        zero for fixed parameters, NaN where there is no σ; scaled
-                                        by χ²/ν only where neither σ nor ``poisson`` is given
-``chisqr``          (rows,)             Σ [(y − model)/σ]² with the weights of the last round
-``chisqr_constant`` (rows,)             the same of the best constant, for ``fit.status.has_change``
-``nfev``            (rows,) int64       evaluations of the model
-``n_points``        (rows,) int64       points that counted
-``status``          (rows,) int8        0 ok, 1 at_bound, 2 not_identifiable, 3 no_signal (no
-                                        points, or no amplitude), 4 failed; as in plkit.fit.status.
-                                        The test by chance (``has_change``) is left to the caller.
-==================  ==================  ==========================================================
-
-Parameter names (those of plkit.models, term by term, then the background):
+Parameter names are those of :mod:`plkit.models`, term by term, then the background:
 
 * exponential: ``amplitude, rate, plateau`` for one term; ``k01, k1, k02, k2[, k03, k3], plateau``
-  for more. Falling order of the rates.
-* stretched: ``amplitude, rate, exponent, plateau``.
+  for more, with falling rates;
+* stretched: ``amplitude, rate, exponent, plateau``;
 * gaussian, lorentzian: ``height, centre, fwhm, offset[, slope]`` for one term; for more
-  ``height_1, centre_1, fwhm_1, height_2, …, offset[, slope]``. Rising order of the centres.
-* pseudo_voigt: the same with ``lorentz_fraction`` (share of the area, 0 to 1) after ``fwhm``.
-* asymmetric: the same with ``asymmetry`` after ``fwhm``.
-* fick: ``amplitude, centre, sigma, offset[, slope]``; ``pixel`` is the width of a pixel.
+  ``height_1, centre_1, fwhm_1, height_2, …, offset[, slope]``, with rising centres;
+* pseudo_voigt: the same with ``lorentz_fraction`` (share of the area, 0 to 1) after ``fwhm``;
+* asymmetric: the same with ``asymmetry`` after ``fwhm``;
+* fick: ``amplitude, centre, sigma, offset[, slope]``.
 
-NaN in ``y`` or σ that is not positive is a gap. A rise 1 − (…) is fitted as 1 − y.
+The kernels are in :mod:`plkit.physics.separable_kernels`; numba is imported with the first fit.
+
+References
+----------
+Golub and Pereyra, SIAM J. Numer. Anal. 10, 413 (1973), doi:10.1137/0710036; the projected Jacobian
+in the form of Kaufman, BIT 15, 49 (1975), doi:10.1007/BF01932995.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from plkit.errors import DataError
+from plkit.physics.separable_problem import (
+    FAMILIES,
+    Problem,
+    SeparableModel,
+    set_up,
+    without_fixed_background,
+)
 
 __all__ = ["FAMILIES", "Poisson", "SeparableModel", "fit_separable"]
 
 Floats = NDArray[np.float64]
 
-FAMILIES: Final = (
-    "exponential",
-    "stretched",
-    "gaussian",
-    "lorentzian",
-    "pseudo_voigt",
-    "asymmetric",
-    "fick",
-)
-
-
-@dataclass(frozen=True)
-class SeparableModel:
-    """What is fitted: terms of one family on a background.
-
-    Parameters
-    ----------
-    family : str
-        One of :data:`FAMILIES`.
-    n_terms : int, optional
-        1 to 3; one for stretched and fick.
-    background : {"none", "constant", "linear"}, optional
-        The slope multiplies x itself, the offset is the value at x = 0.
-    amplitude_sign : {1, 0, -1}, optional
-        1: amplitudes ≥ 0; −1: ≤ 0; 0: free (for pseudo_voigt 1 or −1).
-    background_sign : {0, 1}, optional
-        1: the constant is ≥ 0; needs ``background="constant"``.
-    bounds : Mapping, optional
-        (lower, upper) of non-linear parameters by name; ±inf leaves the default, which is wide
-        but finite (rates: 1/20 of 1/record to two per step).
-    fixed : Mapping, optional
-        Non-linear parameters, plateau, offset or slope that are held, by name: a number, or an
-        array with one value per row.
-    pixel : float, optional
-        Width of a pixel, for fick.
-    """
-
-    family: str
-    n_terms: int = 1
-    background: str = "constant"
-    amplitude_sign: int = 1
-    background_sign: int = 0
-    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    fixed: Mapping[str, float | Floats] = field(default_factory=dict)
-    pixel: float = 0.0
-
-    @property
-    def parameter_names(self) -> tuple[str, ...]:
-        """Parameters in the order of every array, as plkit.models has them."""
-        n = self.n_terms
-        names: list[str] = []
-        if self.family == "exponential":
-            names = ["amplitude", "rate"] if n == 1 else []
-            for i in range(1, n + 1 if n > 1 else 1):
-                names += [f"k0{i}", f"k{i}"]
-        elif self.family == "stretched":
-            names = ["amplitude", "rate", "exponent"]
-        elif self.family == "fick":
-            names = ["amplitude", "centre", "sigma"]
-        else:
-            extra = {"pseudo_voigt": ["lorentz_fraction"], "asymmetric": ["asymmetry"]}
-            one = ["height", "centre", "fwhm", *extra.get(self.family, [])]
-            names = one if n == 1 else [f"{p}_{i}" for i in range(1, n + 1) for p in one]
-        constant = "plateau" if self.family in ("exponential", "stretched") else "offset"
-        own = {"none": [], "constant": [constant], "linear": [constant, "slope"]}
-        return (*names, *own[self.background])
+_OK, _AT_BOUND, _NOT_IDENTIFIABLE, _NO_SIGNAL, _FAILED = range(5)
+_ACTION: Final = "fit the model"
 
 
 @dataclass(frozen=True)
@@ -132,7 +63,8 @@ class Poisson:
     gain, floor : float, optional
         In the unit of the data, and in its square.
     rounds : int, optional
-        Fits, the first with weights from the data, the others with weights from the model before.
+        Most fits, the first with weights from the data, the others with weights from the model
+        before; it ends as soon as nothing moves.
     """
 
     gain: float = 1.0
@@ -140,57 +72,124 @@ class Poisson:
     rounds: int = 4
 
 
-_OK, _AT_BOUND, _NOT_IDENTIFIABLE, _NO_SIGNAL, _FAILED = range(5)
-_LANES: Final = 16
-_N_RATES: Final = 24
-_EXPONENTS: Final = (1.0, 0.7, 0.5, 0.35)
-_FWHM_PER_SIGMA: Final = 2.0 * math.sqrt(2.0 * math.log(2.0))
-_NAMES_OF_TERM: Final = {
-    "exponential": ("rate",),
-    "stretched": ("rate", "exponent"),
-    "gaussian": ("centre", "fwhm"),
-    "lorentzian": ("centre", "fwhm"),
-    "pseudo_voigt": ("centre", "fwhm", "lorentz_fraction"),
-    "asymmetric": ("centre", "fwhm", "asymmetry"),
-    "fick": ("centre", "sigma"),
-}
-
-
 @dataclass(frozen=True)
-class _Problem:
-    """What the kernels need, apart from the data."""
+class _Data:
+    """Rows sorted along the axis, without a held background."""
 
-    spec: tuple[int, ...]
-    pixel: float
-    axis: Floats
-    points: int
-    box: Floats
-    held: NDArray[np.bool_]
-    held_values: Floats
-    n_held: int
-    sort: bool
-    grid: Floats
-    grid_theta: Floats
-    places: NDArray[np.int64]
+    y: Floats
+    x: Floats
+    sigma: Floats
+    constant: Floats | None
+    slope: Floats | None
 
 
 def fit_separable(
-    y: Floats,
-    x: Floats,
+    y: ArrayLike,
+    x: ArrayLike,
     model: SeparableModel,
     *,
-    sigma: Floats | None = None,
+    sigma: ArrayLike | None = None,
     poisson: Poisson | None = None,
     threads: int = 1,
 ) -> dict[str, NDArray[Any]]:
-    """Fit every row, without starting values."""
-    from plkit.physics.separable_kernels import fit_rows
+    """Fit every row, without starting values.
 
-    data, axis, deviation = _sorted(y, x, sigma)
-    rows, points = data.shape
-    problem = _problem(model, axis)
-    size = len(model.parameter_names)
-    out: dict[str, NDArray[Any]] = {
+    Parameters
+    ----------
+    y : array_like
+        Shape (rows, points); NaN is a gap.
+    x : array_like
+        Shape (points,), finite, in any order.
+    model : SeparableModel
+        What is fitted, with bounds and held values.
+    sigma : array_like, optional
+        One σ of every point, shape (rows, points), (points,) or (); a point whose σ is not a
+        positive number is a gap.
+    poisson : Poisson, optional
+        Noise that follows from the model; goes without ``sigma``.
+    threads : int, optional
+        Number of threads that share the rows.
+
+    Returns
+    -------
+    dict of numpy.ndarray
+        ``params`` (rows, p) and ``covariance`` (rows, p, p) [in the units of y and x] in the order
+        of ``model.parameter_names``: zero for what is held, NaN where there is no σ, scaled by
+        χ²/ν only where neither σ nor ``poisson`` is given. ``chisqr`` and ``chisqr_constant``
+        (rows,) [1]: Σ [(y − model)/σ]², and that of the best constant with the same weights.
+        ``nfev`` and ``n_points`` (rows,) [1]. ``status`` (rows,): 0 ok, 1 at a bound, 2 not
+        identifiable, 3 no signal (no points, or no amplitude), 4 failed. Whether noise alone would
+        give as much is left to the caller.
+
+    Raises
+    ------
+    DataError
+        If model, shapes or noise do not fit together.
+
+    Examples
+    --------
+    >>> t = np.arange(0.0, 500.0, 5.0)
+    >>> y = 0.4 * np.exp(-0.04 * t) + 0.3 * np.exp(-0.005 * t) + 0.3
+    >>> fit_separable(y, t, SeparableModel("exponential", 2))["params"].round(8).tolist()
+    [[0.4, 0.04, 0.3, 0.005, 0.3]]
+    """
+    data, reduced = _prepare(y, x, model, sigma, poisson)
+    rows, points = data.y.shape
+    out = _empty(rows, len(reduced.parameter_names))
+    if points > 0 and data.x[-1] > data.x[0] and rows > 0:
+        problem = set_up(reduced, data.x, rows)
+        _run(problem, data, poisson, threads, out)
+        known = sigma is not None or poisson is not None
+        if not known:
+            left = (out["n_points"] - problem.n_free).astype(float)
+            unit = np.divide(out["chisqr"], left, out=np.full(rows, np.nan), where=left > 0)
+            out["covariance"] *= unit[:, None, None]
+        out["status"] = _status(reduced, problem, data, out)
+    else:
+        out["n_points"] = np.isfinite(data.y).sum(axis=1)
+        out["status"] = np.where(out["n_points"] > 0, _FAILED, _NO_SIGNAL).astype(np.int8)
+    del out["code"]
+    return out if reduced is model else _with_fixed_background(model, reduced, data, out)
+
+
+def _prepare(
+    y: ArrayLike, x: ArrayLike, model: SeparableModel, sigma: ArrayLike | None,
+    poisson: Poisson | None,
+) -> tuple[_Data, SeparableModel]:  # fmt: skip
+    axis = np.asarray(x, dtype=np.float64)
+    data = np.ascontiguousarray(np.atleast_2d(np.asarray(y)), dtype=np.float64)
+    if axis.ndim != 1 or data.ndim != 2 or data.shape[1] != axis.size:
+        raise DataError(_ACTION, f"y has shape {data.shape}, x {axis.shape}: they do not match")
+    if not np.all(np.isfinite(axis)):
+        raise DataError(_ACTION, "x has values that are not finite")
+    if sigma is not None and poisson is not None:
+        raise DataError(_ACTION, "both 'sigma' and 'poisson' are given, not one of them")
+    reduced, constant, slope = without_fixed_background(model, data.shape[0])
+    if slope is not None and poisson is not None:
+        raise DataError(_ACTION, "a held slope does not go with 'poisson'")
+    deviation = np.zeros((0, 0))
+    if sigma is not None:
+        deviation = np.asarray(sigma, dtype=np.float64)
+        if deviation.ndim < 2:
+            deviation = np.broadcast_to(deviation, (1, axis.size))
+        if deviation.shape not in ((1, axis.size), data.shape):
+            raise DataError(_ACTION, f"'sigma' has shape {deviation.shape}, not {data.shape}")
+    if np.any(np.diff(axis) < 0):
+        order = np.argsort(axis, kind="stable")
+        axis, data = axis[order], data[:, order]
+        deviation = deviation[:, order] if deviation.size else deviation
+    if constant is not None:
+        data = data - constant[:, None]
+    if slope is not None:
+        data = data - slope[:, None] * axis
+    data, deviation = np.ascontiguousarray(data), np.ascontiguousarray(deviation)
+    if constant is None and slope is None:
+        reduced = model if model.parameter_names == reduced.parameter_names else reduced
+    return _Data(data, axis, deviation, constant, slope), reduced
+
+
+def _empty(rows: int, size: int) -> dict[str, NDArray[Any]]:
+    return {
         "params": np.full((rows, size), np.nan),
         "covariance": np.full((rows, size, size), np.nan),
         "chisqr": np.full(rows, np.nan),
@@ -199,34 +198,39 @@ def fit_separable(
         "n_points": np.zeros(rows, np.int64),
         "code": np.zeros(rows, np.int8),
     }
-    noise = (0, 1.0, 0.0, 0.0, 1)
-    sigmas = np.zeros((0, 0)) if deviation is None else deviation
+
+
+def _run(
+    problem: Problem, data: _Data, poisson: Poisson | None, threads: int,
+    out: dict[str, NDArray[Any]],
+) -> None:  # fmt: skip
+    from plkit.physics.separable_kernels import fit_rows
+
+    noise = (1 if data.sigma.size else 0, 1.0, 0.0, 1)
+    floors = np.zeros(1)
     if poisson is not None:
-        noise = (
-            2,
-            float(poisson.gain),
-            float(poisson.gain) / points,
-            float(poisson.floor),
-            poisson.rounds,
-        )
-    elif deviation is not None:
-        noise = (1, 1.0, 0.0, 0.0, 1)
-    shared = _typical_weight(data, sigmas, poisson, problem.axis.shape[1])
+        noise = (2, float(poisson.gain), float(poisson.gain) / data.x.size, int(poisson.rounds))
+        floors = np.array([float(poisson.floor)])
+        if data.constant is not None:  # its noise stays when it is taken off
+            floors = np.ascontiguousarray(floors + float(poisson.gain) * data.constant)
+    shared = _typical_weight(data, poisson, problem.axis.shape[1])
 
     def fit(part: slice) -> None:
-        own = sigmas if sigmas.shape[0] < 2 else sigmas[part]
-        held = problem.held_values
+        # what has one row stands for all
+        sigma, floor, held = (
+            a if a.shape[0] < 2 else a[part] for a in (data.sigma, floors, problem.held_values)
+        )
         fit_rows(  # type: ignore[no-untyped-call]
-            problem.axis, points, data[part], own, noise, problem.spec, problem.pixel, problem.box,
-            problem.held, held if held.shape[0] < 2 else held[part], problem.n_held, problem.sort,
-            problem.grid, problem.grid_theta, shared, problem.places, *(a[part] for a in out.values()),
+            problem.axis, problem.points, data.y[part], sigma, noise, floor, problem.spec,
+            problem.pixel, problem.box, problem.held, held, problem.n_held, problem.sort,
+            problem.grid, problem.grid_theta, shared, problem.places,
+            *(a[part] for a in out.values()),
         )  # fmt: skip
 
-    _share(fit, rows, threads)
-    return out
+    _share(fit, data.y.shape[0], threads)
 
 
-def _share(fit: Any, rows: int, threads: int) -> None:
+def _share(fit: Callable[[slice], None], rows: int, threads: int) -> None:
     """Run over slices of the rows, in threads where there is enough for them."""
     if threads < 2 or rows < 64 * threads:
         fit(slice(0, rows))
@@ -238,116 +242,126 @@ def _share(fit: Any, rows: int, threads: int) -> None:
         list(pool.map(fit, map(slice, edges[:-1], edges[1:])))
 
 
-def _sorted(y: Floats, x: Floats, sigma: Floats | None) -> tuple[Floats, Floats, Floats | None]:
-    axis = np.asarray(x, dtype=np.float64)
-    data = np.ascontiguousarray(np.atleast_2d(y), dtype=np.float64)
-    deviation = None
-    if sigma is not None:
-        deviation = np.asarray(sigma, dtype=np.float64)
-        if deviation.ndim < 2:
-            deviation = np.broadcast_to(deviation, (1, axis.size))
-        deviation = np.ascontiguousarray(deviation)
-    if np.any(np.diff(axis) < 0):
-        order = np.argsort(axis, kind="stable")
-        axis, data = axis[order], np.ascontiguousarray(data[:, order])
-        deviation = None if deviation is None else np.ascontiguousarray(deviation[:, order])
-    return data, axis, deviation
-
-
-def _typical_weight(data: Floats, sigmas: Floats, poisson: Poisson | None, padded: int) -> Floats:
+def _typical_weight(data: _Data, poisson: Poisson | None, padded: int) -> Floats:
     """1/σ along the axis as some of the rows have it on average, for the starting grid."""
     out = np.zeros(padded)
-    n = data.shape[1]
-    out[:n] = 1.0
-    if not data.size:
-        return out
-    pick = np.linspace(0, data.shape[0] - 1, min(data.shape[0], 64)).astype(int)
+    n = data.x.size
+    rows = data.y.shape[0]
+    pick = np.linspace(0, rows - 1, min(rows, 64)).astype(int)
     if poisson is not None:
-        some = data[pick]
+        some = data.y[pick]
         good = np.isfinite(some)
         mean = np.where(good, some, 0.0).sum(axis=0) / np.maximum(good.sum(axis=0), 1)
-        variance = poisson.gain * np.maximum(mean, poisson.gain) + poisson.floor
-        out[:n] = 1.0 / np.sqrt(variance)
-    elif sigmas.size:
-        s = sigmas[pick if sigmas.shape[0] > 1 else [0]]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            w = np.where((s > 0) & np.isfinite(s), 1.0 / (s * s), 0.0)
-        total = w.sum(axis=1, keepdims=True)
-        w = w / np.where(total > 0, total, 1.0)
-        out[:n] = np.sqrt(w.sum(axis=0))
-        if not np.all(out[:n] > 0):
-            out[:n] = np.where(out[:n] > 0, out[:n], np.mean(out[:n]) or 1.0)
+        out[:n] = 1.0 / np.sqrt(poisson.gain * np.maximum(mean, poisson.gain) + poisson.floor)
+    elif data.sigma.size:
+        s = data.sigma[pick if data.sigma.shape[0] > 1 else [0]]
+        good = (s > 0) & np.isfinite(s)
+        weight = np.where(good, 1.0 / np.where(good, s, 1.0) ** 2, 0.0)
+        total = weight.sum(axis=1, keepdims=True)
+        weight = np.sqrt((weight / np.where(total > 0, total, 1.0)).sum(axis=0))
+        least = float(np.min(weight[weight > 0], initial=np.inf))
+        out[:n] = np.where(weight > 0, weight, least if np.isfinite(least) else 1.0)
+    else:
+        out[:n] = 1.0
     return out
 
 
-def _problem(model: SeparableModel, x: Floats) -> _Problem:
+# What the fits are worth --------------------------------------------------------------------------
+
+
+def _status(
+    model: SeparableModel, problem: Problem, data: _Data, out: dict[str, NDArray[Any]]
+) -> NDArray[np.int8]:
     from plkit.physics import separable_kernels as k
 
-    codes = {
-        "exponential": k.EXPONENTIAL, "stretched": k.STRETCHED, "gaussian": k.GAUSSIAN,
-        "lorentzian": k.LORENTZIAN, "pseudo_voigt": k.PSEUDO_VOIGT, "asymmetric": k.ASYMMETRIC,
-        "fick": k.FICK if model.pixel > 0 else k.GAUSSIAN,
-    }  # fmt: skip
-    family, n = codes[model.family], model.n_terms
-    backgrounds = {"none": 0, "constant": 1, "linear": 2}[model.background]
-    qt = len(_NAMES_OF_TERM[model.family])
-    per = 1
-    if family == k.PSEUDO_VOIGT:
-        qt, per = 2, 2
-    columns, q = per * n, qt * n
-    bits = (1 << columns) - 1 if model.amplitude_sign else 0
-    bits |= model.background_sign << columns
-    shape = (
-        family,
-        n,
-        columns,
-        columns + backgrounds,
-        qt,
-        q,
-        bits,
-        backgrounds,
-        model.amplitude_sign or 1,
-    )
-    points = x.size
-    step = (x[-1] - x[0]) / max(points - 1, 1)
-    uniform = int(np.all(np.abs(x - (x[0] + step * np.arange(points))) <= 1e-13 * np.ptp(x)))
-    spec = (*shape, uniform)
-    padded = max(_LANES, -(-points // _LANES) * _LANES)
-    axis = np.zeros((4, padded))
-    axis[0] = x[-1] if points else 0.0
-    axis[0, :points] = x
-    with np.errstate(divide="ignore"):
-        axis[1] = np.where(axis[0] > 0, np.log(np.where(axis[0] > 0, axis[0], 1.0)), -1e3)
-    middle, half = 0.5 * (x[0] + x[-1]), 0.5 * (x[-1] - x[0]) or 1.0
-    axis[2] = (axis[0] - middle) / half
-    axis[3, :5] = middle, half, 1.0, x[0], step
-    if model.family == "fick" and family == k.GAUSSIAN:
-        axis[3, 2] = 1.0 / _FWHM_PER_SIGMA
-    box = np.zeros((3, q))
-    steps = np.diff(x)
-    step = float(np.min(steps[steps > 0]))
-    span = float(x[-1] - x[0])
-    for t in range(n):
-        if family <= k.STRETCHED:
-            slow, fast = 0.05 / span, 2.0 / step
-            box[:, qt * t] = math.log(slow), math.log(fast), 2.0
-            if family == k.STRETCHED:
-                box[:, qt * t + 1] = 0.05, 1.0, 0.3
-        else:
-            box[:, qt * t] = x[0] - 0.25 * span, x[-1] + 0.25 * span, 0.2 * span
-            box[:, qt * t + 1] = math.log(0.2 * step), math.log(4.0 * span), 1.0
-            if qt == 3:
-                box[:, qt * t + 2] = (-3.0, 3.0, 0.5) if family == k.ASYMMETRIC else (0.0, 1.0, 0.5)
-    grid, theta = np.zeros((0, padded)), np.zeros((0, qt))
-    if family <= k.STRETCHED:
-        rates = np.linspace(math.log(3.0 * slow), math.log(fast), _N_RATES)
-        if family == k.EXPONENTIAL:
-            theta = rates[:, None]
-            grid = np.exp(-np.exp(rates)[:, None] * axis[0])
-        else:
-            theta = np.array([(r, b) for b in _EXPONENTS for r in rates])
-            grid = np.exp(-np.exp(theta[:, 1:] * (theta[:, :1] + axis[1])))
-    return _Problem(
-        spec, model.pixel, axis, points, box, np.zeros(q, bool), np.zeros((1, q)), 0, n > 1,
-        np.ascontiguousarray(grid), np.ascontiguousarray(theta), np.arange(n),
-    )  # fmt: skip
+    code, values = out["code"], out["params"]
+    names = model.parameter_names
+    variance = np.diagonal(out["covariance"], axis1=1, axis2=2)
+    n, per = model.n_terms, len(model.term_names(0))
+    free = np.array([name not in model.fixed for name in names])
+    amplitude = np.abs(values[:, : n * per : per])
+    # NaN stands for a row that was not fitted: its comparisons are false, its code decides below.
+    known = np.isfinite(variance[:, free]).all(axis=1)
+    with np.errstate(invalid="ignore"):
+        known &= (amplitude**2 > variance[:, : n * per : per]).all(axis=1)
+        known &= code == k.CONVERGED
+        if model.family == "exponential":
+            known &= _rates_are_known(values, out["covariance"], n, _records(data, out))
+        status = np.where(known, _OK, _NOT_IDENTIFIABLE)
+        status[known & _at_bound(model, problem, values)] = _AT_BOUND
+        status[(amplitude == 0.0).all(axis=1)] = _NO_SIGNAL
+    status[code == k.NO_POINTS] = _NO_SIGNAL
+    status[code == k.TOO_FEW] = _FAILED
+    return status.astype(np.int8)
+
+
+def _at_bound(model: SeparableModel, problem: Problem, values: Floats) -> NDArray[np.bool_]:
+    """An amplitude, a constant or a share at its limit, or a shape at the edge of its box."""
+    names = model.parameter_names
+    n, per = model.n_terms, len(model.term_names(0))
+    out = np.zeros(len(values), dtype=bool)
+    if model.amplitude_sign:
+        out |= (values[:, : n * per : per] == 0.0).any(axis=1)
+    if model.background_sign:
+        out |= values[:, -1] == 0.0
+    if "lorentz_fraction" in names[3] if per > 3 else False:
+        share = values[:, 3 : n * per : per]
+        free = [f not in model.fixed for f in names[3 : n * per : per]]
+        out |= ((share <= 1e-9) | (share >= 1.0 - 1e-9))[:, free].any(axis=1)
+    qt, unit = problem.spec[4], float(problem.axis[3, 2])
+    for i, t in enumerate(problem.places):
+        for j in range(qt):
+            c = qt * i + j
+            if problem.held[c]:
+                continue
+            v = values[:, t * per + 1 + j]
+            if (j == 0) == (problem.spec[0] < 2) and j < 2:  # rates and widths are logarithms
+                v = np.log(v / (unit if problem.spec[0] > 1 else 1.0))
+            room = 1e-6 * problem.box[2, c]
+            out |= (v <= problem.box[0, c] + room) | (v >= problem.box[1, c] - room)
+    return out
+
+
+def _records(data: _Data, out: dict[str, NDArray[Any]]) -> Floats | float:
+    """From the first to the last point of every row."""
+    if np.all(out["n_points"] == data.x.size):
+        return float(data.x[-1] - data.x[0])
+    good = np.isfinite(data.y)
+    if data.sigma.size:
+        good &= (data.sigma > 0) & np.isfinite(data.sigma)
+    first, last = np.argmax(good, axis=1), good.shape[1] - 1 - np.argmax(good[:, ::-1], axis=1)
+    return np.asarray(data.x[last] - data.x[first])
+
+
+def _rates_are_known(
+    values: Floats, covariance: Floats, n: int, record: Floats | float
+) -> NDArray[np.bool_]:
+    """Neighbouring rates differ by more than σ, and the slowest one decays within the record."""
+    slow = values[:, 2 * n - 1] * record >= 1.0
+    for i in range(n - 1):
+        a, b = 2 * i + 1, 2 * i + 3
+        ka, kb = values[:, a], values[:, b]
+        with np.errstate(divide="ignore"):
+            variance = covariance[:, a, a] / ka**2 + covariance[:, b, b] / kb**2
+            variance = variance - 2.0 * covariance[:, a, b] / (ka * kb)
+            slow &= np.abs(np.log(ka / kb)) > np.sqrt(np.maximum(variance, 0.0))
+    return np.asarray(slow)
+
+
+def _with_fixed_background(
+    model: SeparableModel, reduced: SeparableModel, data: _Data, out: dict[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
+    """Put what was held back among the parameters, with a covariance of zero."""
+    names = model.parameter_names
+    rows = len(out["params"])
+    at = np.array([names.index(n) for n in reduced.parameter_names], dtype=np.intp)
+    params = np.full((rows, len(names)), np.nan)
+    covariance = np.zeros((rows, len(names), len(names)))
+    params[:, at] = out["params"]
+    covariance[:, at[:, None], at] = out["covariance"]
+    fitted = np.isfinite(out["chisqr"])
+    for name, value in ((model.constant, data.constant), ("slope", data.slope)):
+        if value is not None and name in names:
+            params[:, names.index(name)] = np.where(fitted, value, np.nan)
+    covariance[~fitted] = np.nan
+    return {**out, "params": params, "covariance": covariance}

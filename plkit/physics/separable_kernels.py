@@ -25,7 +25,7 @@ from typing import Any, Final, TypeVar
 import numba as nb
 import numpy as np
 from numba.core import types
-from numba.extending import intrinsic
+from numba.extending import intrinsic as _intrinsic
 
 __all__ = ["fit_rows"]
 
@@ -102,6 +102,9 @@ def _entry(function: _F) -> _F:
     return compiled  # type: ignore[no-any-return]
 
 
+intrinsic: Any = _intrinsic  # numba gives it another signature than the function has
+
+
 # Elementary functions without branches, so that loops over them vectorise -------------------------
 
 
@@ -142,17 +145,17 @@ def _exp(x):
     p = p * r + 0.5
     p = p * r + 1.0
     p = p * r + 1.0
-    return p * _float_from_bits(_bits_from_float(shifted) << np.int64(52))  # type: ignore[call-arg]
+    return p * _float_from_bits(_bits_from_float(shifted) << np.int64(52))
 
 
 @_njit(_EXACT)
 def _log1p(u):
     """ln(1 + u) for −1 < u < 1e300, to the last digits also for small u."""
     v = 1.0 + u
-    bits: Any = _bits_from_float(v)  # type: ignore[call-arg]
+    bits = _bits_from_float(v)
     # Exponent such that the rest lies in [√½, √2).
     n = (bits - np.int64(0x3FE6A09E667F3BCD)) >> np.int64(52)
-    f = _float_from_bits(bits - (n << np.int64(52)))  # type: ignore[call-arg]
+    f = _float_from_bits(bits - (n << np.int64(52)))
     whole = n == 0
     s = (u if whole else f - 1.0) / (2.0 + u if whole else f + 1.0)
     z = s * s
@@ -1861,7 +1864,7 @@ def _order(spec, w, index):
 
 @_entry
 def fit_rows(
-    axis, m, ys, sigmas, noise, spec, pixel, box, held, held_values, n_held, sort, grid,
+    axis, m, ys, sigmas, noise, floors, spec, pixel, box, held, held_values, n_held, sort, grid,
     grid_theta, shared_weight, places, values, covariance, chi2s, constants, nfevs, points, codes,
 ):  # fmt: skip
     """Fit every row of ``ys``; fills the last seven arrays.
@@ -1874,7 +1877,9 @@ def fit_rows(
     sigmas : array, shape (rows or 1, points) or (0, 0)
         One σ of every point.
     noise : tuple
-        Mode (0 unit weights, 1 σ, 2 Poisson), gain, least expected signal, floor, rounds.
+        Mode (0 unit weights, 1 σ, 2 Poisson), gain, least expected signal, rounds.
+    floors : array, shape (rows or 1,)
+        Variance that does not follow from the model.
     spec : tuple of int
         See the top of this module.
     box : array, shape (3, non-linear parameters)
@@ -1890,7 +1895,7 @@ def fit_rows(
     places : array of int
         Place of each term in the report.
     """
-    mode, gain, least, floor, rounds = noise
+    mode, gain, least, rounds = noise
     mp = axis.shape[1]
     p, q, nb_ = spec[3], spec[5], spec[7]
     count = grid_theta.shape[0]
@@ -1931,6 +1936,7 @@ def fit_rows(
     for t in range(spec[1]):
         index[PLACE, t] = places[t]
     for row in range(ys.shape[0]):
+        floor = floors[row if floors.size > 1 else 0]
         n = _load(ys, sigmas, row, m, mode, gain, floor, y, sw)
         points[row] = n
         if n < free:
