@@ -465,7 +465,5 @@ def test_summary_of_a_map_in_one_line():
         y, dims=("y", "x", TIME), coords={TIME: time}, attrs=names.attrs("fraction")
     )
     text = fit_kinetics(data, stderr=1e-3).attrs["summary"]
-    assert text.startswith("1 of 4 pixels not identifiable: k") or text.startswith(
-        "1 of 4 pixels at a bound"
-    )
+    assert text.startswith(("1 of 4 pixels not identifiable: k", "1 of 4 pixels at a bound"))
     assert text.endswith("1 without signal")

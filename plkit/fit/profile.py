@@ -99,7 +99,7 @@ def profile_interval(
     >>> y = (0.7 * np.exp(-0.1 * t) + 0.3).assign_coords(time=t)
     >>> found = profile_interval(y, MonoexponentialDecayModel(), "rate", stderr=0.05)
     >>> f"{float(found.rate_lower):.3f} to {float(found.rate_upper):.3f}"
-    '0.090 to 0.111'
+    '0.092 to 0.109'
     """
     if not 0.0 < level < 1.0:
         raise DataError(_ACTION, f"'level' is {level:g}, not between 0 and 1")

@@ -316,7 +316,7 @@ def _judged(arrays: FitArrays, traces: Traces) -> FitArrays:
     known = rates.biexponential_is_identifiable(v, arrays.covariance, last - first)
     changed = has_change(
         traces.chisqr_constant(), np.where(alive, arrays.chisqr, np.inf), traces.n_points,
-        arrays.n_free, traces.sigma is not None,
+        int(np.max(arrays.n_free)), traces.sigma is not None,
     )  # fmt: skip
     status = np.where(alive & at_bound & (status == OK), AT_BOUND, status)
     status = np.where(alive & ~known, NOT_IDENTIFIABLE, status)

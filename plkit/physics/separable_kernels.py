@@ -25,7 +25,7 @@ from typing import Any, Final, TypeVar
 import numba as nb
 import numpy as np
 from numba.core import types
-from numba.extending import intrinsic
+from numba.extending import intrinsic as _intrinsic
 
 __all__ = ["fit_rows"]
 
@@ -100,6 +100,9 @@ def _entry(function: _F) -> _F:
     except RuntimeError:  # numba found no folder for its cache
         compiled = nb.njit(**options)(function)
     return compiled  # type: ignore[no-any-return]
+
+
+intrinsic: Any = _intrinsic  # numba gives it another signature than the function has
 
 
 # Elementary functions without branches, so that loops over them vectorise -------------------------
