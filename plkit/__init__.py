@@ -40,6 +40,8 @@ _PUBLIC: dict[str, str] = {
     "references": "plkit.unmixing",
     "unmix": "plkit.unmixing",
     "fit_model": "plkit.fit",
+    "profile_interval": "plkit.fit",
+    "CountNoise": "plkit.fit",
     "fit_kinetics": "plkit.kinetics",
     "fit_lifetimes": "plkit.lifetimes",
     "expected_decay": "plkit.lifetimes",
@@ -62,6 +64,7 @@ _PUBLIC: dict[str, str] = {
 }
 
 __all__ = [
+    "CountNoise",
     "Film",
     "LaserSpot",
     "Layer",
@@ -87,6 +90,7 @@ __all__ = [
     "physics",
     "plot",
     "predict_arrhenius",
+    "profile_interval",
     "read",
     "references",
     "reproduce",
@@ -108,7 +112,7 @@ if TYPE_CHECKING:
     from plkit.arrhenius import fit_arrhenius, predict_arrhenius
     from plkit.composition import composition_map
     from plkit.diffusion import fit_diffusion_temperature, fit_fick_movie, fit_fick_profile
-    from plkit.fit import fit_model
+    from plkit.fit import CountNoise, fit_model, profile_interval
     from plkit.io import convert, info, read, write
     from plkit.kinetics import VerdictThresholds, fit_kinetics, verdict
     from plkit.lifetimes import expected_decay, fit_lifetimes

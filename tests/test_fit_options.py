@@ -55,7 +55,7 @@ def test_counts_give_the_maximum_of_the_poisson_likelihood(rng):
             options={"xatol": 1e-9, "fatol": 1e-10, "maxiter": 4000},
         )
         np.testing.assert_allclose(
-            [float(out[n][i]) for n in ("amplitude", "rate", "plateau")], best.x, rtol=2e-4
+            [float(out[n][i]) for n in ("amplitude", "rate", "plateau")], best.x, rtol=1e-3
         )
 
 
@@ -104,7 +104,7 @@ def test_an_unknown_gain_is_said_and_taken_from_the_scatter(rng):
         out = fit_model(y, MonoexponentialDecayModel(), TIME, noise="poisson")
     known = fit_model(y, MonoexponentialDecayModel(), TIME, noise=CountNoise(4.0))
     assert float(out.redchi.mean()) == pytest.approx(4.0, rel=0.05)
-    np.testing.assert_allclose(out.rate, known.rate, rtol=1e-4)
+    np.testing.assert_allclose(out.rate, known.rate, rtol=2e-3)
     ratio = out.rate_stderr / known.rate_stderr
     assert float(ratio.mean()) == pytest.approx(1.0, abs=0.05)
 

@@ -14,7 +14,7 @@ __all__ = ["describe"]
 Floats = NDArray[np.float64]
 
 
-def describe(job: Job, raw: Raw, y: Floats, sigma: Floats | None) -> None:
+def describe(job: Job, raw: Raw, y: Floats, sigma: Floats | None, *, constant: bool = True) -> None:
     """Fill in what follows from the data alone.
 
     Parameters
@@ -26,6 +26,8 @@ def describe(job: Job, raw: Raw, y: Floats, sigma: Floats | None) -> None:
         ``constant``.
     y, sigma : numpy.ndarray
         Shape (rows, points); NaN in gaps.
+    constant : bool, optional
+        False leaves ``constant`` as it is.
     """
     finite = np.isfinite(y)
     whole = bool(finite.all())
@@ -34,7 +36,7 @@ def describe(job: Job, raw: Raw, y: Floats, sigma: Floats | None) -> None:
     if not whole:
         raw.first[:] = job.x[np.argmax(finite, axis=1)]
         raw.last[:] = job.x[finite.shape[1] - 1 - np.argmax(finite[:, ::-1], axis=1)]
-    if not getattr(job.model, "contains_constant", False):
+    if not (constant and getattr(job.model, "contains_constant", False)):
         return
     filled = y if whole else np.where(finite, y, 0.0)
     if job.gain is not None and job.floor is not None:

@@ -44,6 +44,8 @@ class Job:
         One of :data:`plkit.fit.objective.LOSSES`.
     kernels : bool
         Use the compiled fits of separable models where they serve.
+    deviance : bool
+        ``cost`` of counts is the deviance, also where a kernel works with χ²: to compare models.
     action : str
         The words after "Cannot" in errors.
     """
@@ -58,7 +60,8 @@ class Job:
     floor: Floats | None = None
     gain_known: bool = True
     loss: str = "linear"
-    kernels: bool = False
+    kernels: bool = True
+    deviance: bool = True
     action: str = "fit the model"
 
     @property

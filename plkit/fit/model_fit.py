@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -153,7 +154,9 @@ def fit_model(
         out = fit_best(ready, model, params, counts, fixed or {}, loss, engine, progress)
     elif isinstance(rates, str) and rates == "free":
         own = _one(params)
-        out = fit_prepared(ready, model, own, counts, fixed or {}, loss, engine, progress).dataset
+        out = fit_prepared(
+            ready, model, own, counts, fixed or {}, loss, engine, progress, deviance=False
+        ).dataset
     else:
         from plkit.fit.shared import fit_shared
 
@@ -206,6 +209,7 @@ def fit_prepared(
     loss: str,
     engine: str,
     progress: bool,
+    deviance: bool = True,
 ) -> Fitted:
     """Fit one model to checked data.
 
@@ -217,6 +221,8 @@ def fit_prepared(
         As for :func:`fit_model`.
     counts : Noise or None
         Of counts.
+    deviance : bool, optional
+        Whether the cost of counts has to be comparable between models.
 
     Returns
     -------
@@ -229,7 +235,7 @@ def fit_prepared(
     from plkit.fit.plan import plan_parameters
     from plkit.fit.run import run
 
-    job = make_job(ready, model, params, given, counts, loss)
+    job = replace(make_job(ready, model, params, given, counts, loss), deviance=deviance)
     plan = plan_parameters(job.template, job.fixed, _ACTION)
     raw = run(job, ready, given, progress)
     order_rates(model, plan, raw)

@@ -66,7 +66,9 @@ def _plain(model: Any) -> tuple[SeparableModel, bool] | None:
         return SeparableModel("asymmetric", 1), True
     if kind is known.FickProfileModel:
         return SeparableModel("fick", pixel=float(model.opts.get("pixel_um") or 0.0)), True
-    offered = getattr(model, "separable", None)
+    # a class of the user may mean something else by what it inherits
+    own = kind.__module__ == known.__name__
+    offered = getattr(model, "separable", None) if own else None
     return None if offered is None else (offered(), True)
 
 
@@ -149,6 +151,8 @@ def _bounded(plain: SeparableModel, own: tuple[str, ...], job: Job) -> Separable
     )
 
 
+# Fits with weights from the model before: enough to end at the maximum of the likelihood.
+_ROUNDS: Final = 12
 _SIGNS: Final = {(0.0, np.inf): 1, (-np.inf, np.inf): 0, (-np.inf, 0.0): -1}
 
 
@@ -177,7 +181,6 @@ def fit_with_kernels(
     """
     plan = plan_parameters(job.template, job.fixed, job.action)
     raw = empty_raw(len(y), plan)
-    describe(job, raw, y, sigma)
     fixed = dict(kernel.model.fixed)
     for name, full in zip(kernel.model.parameter_names, kernel.names, strict=True):
         if full in job.fixed:
@@ -185,24 +188,32 @@ def fit_with_kernels(
     model = replace(kernel.model, fixed=fixed)
     poisson = None
     if job.gain is not None and job.floor is not None:
-        poisson = separable.Poisson(float(job.gain[0]), float(job.floor[0]))
+        poisson = separable.Poisson(float(job.gain[0]), float(job.floor[0]), rounds=_ROUNDS)
     found = separable.fit_separable(
         y if kernel.falls else 1.0 - y, job.x, model, sigma=sigma, poisson=poisson, threads=threads
     )
     at = np.array([plan.names.index(n) for n in kernel.names], dtype=np.intp)
     raw.values[:, at] = found["params"]
     raw.covariance[:, at[:, None], at] = found["covariance"]
+    for name, full in zip(kernel.model.parameter_names, kernel.names, strict=True):
+        if name in fixed:  # to the last bit
+            column = raw.values[:, plan.names.index(full)]
+            column[:] = np.where(np.isfinite(column), fixed[name], np.nan)
     raw.chisqr[:] = raw.cost[:] = found["chisqr"]
     raw.nfev[:] = found["nfev"]
-    verdict = found["status"] if "status" in found else found["code"]
+    counted = poisson is not None and job.deviance
+    describe(job, raw, y, sigma, constant=counted)
+    if not counted:
+        raw.constant[:] = found["chisqr_constant"]
+    verdict = found["status"]
     raw.verdict[:] = verdict
     lost = verdict == FAILED
     raw.code[:] = np.where(lost | ~np.isfinite(raw.chisqr), NO_START, CONVERGED)
-    if poisson is not None:
+    if counted:
         _add_deviance(job, plan, raw, y)
-        if job.scaled:
-            left = np.maximum(raw.n_points - plan.n_free, 1.0)
-            raw.covariance *= (raw.chisqr / left)[:, None, None]
+    if poisson is not None and job.scaled:
+        left = np.maximum(raw.n_points - plan.n_free, 1.0)
+        raw.covariance *= (raw.chisqr / left)[:, None, None]
     return raw
 
 
