@@ -150,6 +150,12 @@ def spectral_dim(data: xr.Dataset | xr.DataArray, action: str = "use this datase
     >>> spectral_dim(xr.DataArray(np.zeros(3), dims="wavelength"))
     'wavelength'
     """
+    if not isinstance(data, xr.Dataset | xr.DataArray):
+        raise DataError(
+            action,
+            f"the data is a {type(data).__name__}, not an xarray Dataset with labelled axes",
+            "Make one with plkit.read(path), or name the axes: xr.DataArray(values, dims=…, coords=…).",
+        )
     found = [d for d in names.SPECTRAL_DIMS if d in data.dims]
     if len(found) != 1:
         what = "no spectral dimension" if not found else f"the spectral dimensions {found}"
@@ -274,6 +280,12 @@ def validate(ds: xr.Dataset, variable: str = names.INTENSITY) -> ValidationRepor
 
 
 def _faults(ds: xr.Dataset, variable: str) -> Iterator[Fault]:
+    if not isinstance(ds, xr.Dataset):
+        raise DataError(
+            "validate",
+            f"the argument is a {type(ds).__name__}, not a Dataset",
+            f'Use da.to_dataset(name="{variable}").',
+        )
     if variable not in ds.data_vars:
         found = ", ".join(map(str, ds.data_vars)) or "nothing"
         yield Fault(

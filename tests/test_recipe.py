@@ -221,7 +221,9 @@ def test_every_optional_line_of_the_template_is_valid(tmp_path):
     parsed = tomllib.loads(on.replace('[samples."x1.0".film]', "[unused]"))
     assert parsed["corrections"]["crop_nm"] == [460.0, 740.0]
     assert parsed["samples"]["x1.0"]["diffusion"]["geometry"] == "map"
-    assert parsed["samples"]["x1.0"]["read"] == {"reader": "csv"}
+    read = parsed["samples"]["x1.0"]["read"]
+    assert read["wavelength_unit"] == "nm"
+    assert read["exposure"] == {"column_dim": "time", "column_unit": "s"}
     for name in _files(parsed):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x")

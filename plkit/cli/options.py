@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from plkit.errors import DataError, PlkitError
+from plkit.io.common import keywords_asked
 
 __all__ = ["reader_options", "saying_how"]
 
 _OWN_WORDS = ("reader", "path", "src", "dst", "overwrite")
-_KEYWORD = re.compile(r"(\w+)=(\"[^\"]*\"|\[[^\]]*\]|\{[^}]*\})")
 
 
 def reader_options(words: Sequence[str]) -> dict[str, Any]:
@@ -66,9 +65,8 @@ def saying_how() -> Iterator[None]:
     try:
         yield
     except PlkitError as error:
-        _, asked, keywords = error.remedy.partition("plkit.read(path, ")
-        words = [_word(k, v) for k, v in _KEYWORD.findall(keywords)]
-        if not asked or not words:
+        words = [_word(k, v) for k, v in keywords_asked(error.remedy)]
+        if not words:
             raise
         remedy = f"{error.remedy} On the command line: {' '.join(words)}."
         raise type(error)(error.action, error.reason, remedy) from error

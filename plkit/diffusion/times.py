@@ -47,7 +47,12 @@ def diffusion_time(
     Raises
     ------
     DataError
-        If neither or both are given, or a profile has no rate.
+        If neither or both are given, a profile has no rate, or no time is above 0.
+
+    Warns
+    -----
+    PlkitWarning
+        If some profiles have no positive rate or time.
     """
     if (rate is None) == (time_s is None):
         found = "neither 'rate' nor 'time_s' is" if rate is None else "both 'rate' and 'time_s' are"
@@ -59,6 +64,19 @@ def diffusion_time(
         if isinstance(time_s, xr.DataArray):
             time_s = require_unit(time_s, "diffusion_time", _ACTION)
         time = _aligned(time_s, leading, "time_s")
+        spread = np.asarray(time.values) > 0
+        if not spread.any():
+            raise DataError(
+                _ACTION, f"'time_s' is {float(np.ravel(time.values)[0]):g}, not above 0 s",
+                "Give the time that the profile had to spread.",
+            )  # fmt: skip
+        if not spread.all():
+            warnings.warn(
+                f"{int((~spread).sum())} of {spread.size} profiles have no time above 0: their width is fitted, their "
+                "diffusion coefficient is NaN.",
+                PlkitWarning,
+                stacklevel=4,
+            )
         return time.where(time > 0), xr.zeros_like(time)
     k, sigma = _rates(rate, rate_stderr)
     k_at = _aligned(k, leading, "rate")

@@ -19,6 +19,7 @@ __all__ = [
     "ask",
     "file_error",
     "finish",
+    "keywords_asked",
     "measured_variable",
     "metadata_json",
     "safe_attrs",
@@ -47,6 +48,28 @@ def ask(path: Path | str, what: str, example: str) -> FileFormatError:
         f"{what} is stated neither in the file nor by an option",
         f"Say it: plkit.read(path, {example}).",
     )
+
+
+def keywords_asked(remedy: str) -> list[tuple[str, str]]:
+    """Find the options, with an example of each, that a remedy asks for.
+
+    Parameters
+    ----------
+    remedy : str
+        Way out of an error of a reader.
+
+    Returns
+    -------
+    list of (str, str)
+        Name and value as in Python; empty where no option is asked for.
+
+    Examples
+    --------
+    >>> keywords_asked('Say it: plkit.read(path, column_dim="time", column_values=[…]).')
+    [('column_dim', '"time"'), ('column_values', '[…]')]
+    """
+    _, _, keywords = remedy.partition("plkit.read(path, ")
+    return re.findall(r"(\w+)=(\"[^\"]*\"|\[[^\]]*\]|\{[^}]*\})", keywords)
 
 
 def spectral_dim_of_unit(unit: str) -> str | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Literal
@@ -16,7 +17,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from plkit import names
-from plkit.errors import DataError
+from plkit.errors import DataError, PlkitWarning
 from plkit.names import INPUT, POWER, TEMPERATURE, TIME, R, Z
 from plkit.schema import add_history, require_unit
 from plkit.sim.laser_film import GLASS, Film, LaserSpot, Layer, absorptance_from_nk
@@ -25,6 +26,8 @@ __all__ = ["GLASS", "Film", "LaserSpot", "Layer", "absorptance_from_nk", "simula
 
 Array = NDArray[np.float64]
 _ACTION = "simulate the heating"
+# Below, a temperature is more likely in degrees Celsius than meant.
+_COLD_K = 77.0
 # Names of the varied inputs; substrate layers follow as substrate_conductivity[_1, _2, …].
 _SPOT, _ABSORPTANCE, _FILM = "spot_radius", "absorptance", "film_conductivity"
 
@@ -88,6 +91,11 @@ def simulate_heating(
     UnitsError
         If the unit of a ``power_uw`` array is no power.
 
+    Warns
+    -----
+    PlkitWarning
+        If ``ambient_k`` is below 77 K, as 20 would be that was meant in degrees Celsius.
+
     Notes
     -----
     ΔT = absorptance · heat fraction · P · (rise per absorbed power). σ by the law of propagation,
@@ -109,6 +117,13 @@ def simulate_heating(
     power = _powers(power_uw)
     if not (math.isfinite(ambient_k) and ambient_k > 0):
         raise DataError(_ACTION, f"'ambient_k' is {ambient_k}, not a positive number of kelvin")
+    if ambient_k < _COLD_K:
+        warnings.warn(
+            f"'ambient_k' is {ambient_k:g} K, colder than liquid nitrogen: if degrees Celsius were "
+            "meant, add 273.15. The thermal constants are taken as given, whatever the temperature.",
+            PlkitWarning,
+            stacklevel=2,
+        )
     if solver not in ("hankel", "volumes"):
         raise DataError(_ACTION, f"'solver' is {solver!r}, not 'hankel' or 'volumes'")
     w0, thickness = spot.radius_um, film.thickness_nm * 1e-3

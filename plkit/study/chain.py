@@ -12,14 +12,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import xarray as xr
 
 import plkit
 from plkit import names
-from plkit.errors import DataError, PlkitWarning
+from plkit.errors import DataError, PlkitError, PlkitWarning
 from plkit.names import (
     COMPONENT,
     INTENSITY,
@@ -39,6 +39,11 @@ if TYPE_CHECKING:
     from plkit.kinetics import Verdict
 
 __all__ = ["SampleResult", "StudyResult", "analyse_exposure", "analyse_study"]
+
+# A biexponential with a plateau has five parameters.
+_FEWEST_SPECTRA: Final = 6
+# Rise of an emission fraction over a series that is no noise and no drift [1].
+_CLEAR_RISE: Final = 0.05
 
 
 @dataclass
@@ -86,7 +91,12 @@ class _Notes:
     def at(self, place: str) -> Iterator[None]:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", PlkitWarning)
-            yield
+            try:
+                yield
+            except PlkitError as error:
+                raise type(error)(
+                    f"{error.action} ({place})", error.reason, error.remedy
+                ) from error
         for w in caught:
             if issubclass(w.category, PlkitWarning):
                 line = f"{place}: {w.message}"
@@ -131,15 +141,15 @@ def _analyse_sample(files: StudyFiles, name: str, notes: _Notes) -> SampleResult
             refs = files.references(name, exposure)
             result = _exposure(files, name, exposure, refs)
     elif sample.overview is not None:
-        refs = files.references(name, files.load(name, sample.overview))
+        refs = files.references(name, files.load(name, sample.overview, "overview"))
     if sample.recovery is not None:
         with notes.at(f"{name}, recovery"):
-            _recovery(result, files.load(name, sample.recovery), refs, sample)
+            _recovery(result, files.recovery(name), refs, sample)
     if sample.maps is not None and refs is not None:
         _maps(result, files, name, refs, notes)
     if sample.overview is not None:
         with notes.at(f"{name}, overview"):
-            overview = files.load(name, sample.overview)
+            overview = files.load(name, sample.overview, "overview")
             found = _composition(files.recipe, overview)
             if refs is not None:
                 found = xr.merge(
@@ -157,6 +167,7 @@ def _exposure(
     if refs is None:
         result.verdict = plkit.verdict(exposure)
         return result
+    _refuse_hopeless(exposure, name)
     heat = None
     if sample.is_heated:
         spot, film = files.spot_and_film(name, refs)
@@ -174,6 +185,40 @@ def _exposure(
     result.groups.update(groups)
     result.verdict = plkit.verdict(exposure, groups["unmixed"], groups["kinetics"])
     return result
+
+
+def _refuse_hopeless(exposure: xr.Dataset, name: str) -> None:
+    """Kinetics need more spectra in time than they have parameters, and light in some of them."""
+    n = exposure.sizes[TIME]
+    if n < _FEWEST_SPECTRA:
+        raise DataError(
+            f"run sample '{name}'",
+            f"its exposure has {n} {'spectrum' if n == 1 else 'spectra'} in time, not at least {_FEWEST_SPECTRA}",
+            "Measure a series, or leave out the references: peaks and a verdict are found without them.",
+        )
+    if not bool(np.isfinite(exposure[INTENSITY]).any()):
+        raise DataError(
+            f"run sample '{name}'",
+            "its exposure holds no number, all values are NaN",
+            "Check the file with plkit info.",
+        )
+
+
+def _refuse_rising(unmixed: xr.Dataset, falling: str) -> None:
+    """The falling component named wrongly would leave every trace without a fit."""
+    trace = unmixed["fraction"].sel({COMPONENT: falling}).transpose(..., TIME)
+    edge = max(1, trace.sizes[TIME] // 10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # means of traces without a number
+        rise = np.nanmean(trace.values[..., -edge:], -1) - np.nanmean(trace.values[..., :edge], -1)
+    if np.all(rise[np.isfinite(rise)] > _CLEAR_RISE) and np.isfinite(rise).any():
+        others = [str(c) for c in unmixed[COMPONENT].values if c != falling]
+        raise DataError(
+            "fit the kinetics",
+            f"the component '{falling}' rises at every power, by {100 * np.nanmean(rise):.0f} % on average, "
+            "and does not fall",
+            f'Name the one that falls: pristine = "{others[0]}".',
+        )
 
 
 def analyse_exposure(
@@ -217,16 +262,20 @@ def analyse_exposure(
     every later least-squares fit; ``plkit.unmix`` itself constrains by default.
     """
     unmixed = plkit.unmix(exposure, refs, background=background, nonnegative=False)
+    _refuse_rising(unmixed, falling)
     kin = plkit.fit_kinetics(unmixed, falling, at_s=conversion_at_s)
     groups = {"references": refs.to_dataset(name="reference"), "unmixed": unmixed, "kinetics": kin}
     if heat is None:
         return groups
     groups["heating"] = heat
-    if exposure.sizes[POWER] >= 2:
+    rated = int((np.isfinite(kin["mean_rate"]) & (kin["mean_rate"] > 0)).sum())
+    if rated >= 2:
         groups["arrhenius"] = plkit.fit_arrhenius(kin, heat, rate_scatter=rate_scatter)
     else:
-        text = "only one power was measured: no activation energy"
-        warnings.warn(text, PlkitWarning, stacklevel=2)
+        found = f"{rated} of {exposure.sizes[POWER]} powers gave a rate, two are needed"
+        if exposure.sizes[POWER] == 1:
+            found = "only one power was measured"
+        warnings.warn(f"{found}: no activation energy", PlkitWarning, stacklevel=2)
     return groups
 
 
@@ -253,19 +302,22 @@ def _maps(
     fractions, compositions = [], []
     for power, file in sorted((sample.maps or {}).items()):
         with notes.at(f"{name}, {file}"):
-            cube = files.load(name, file)
-            if not {Y, X} <= set(cube.dims):
+            cube = files.load_at(name, file, power, "maps").squeeze(POWER)
+            dims = [str(d) for d in cube[INTENSITY].dims if d not in SPECTRAL_DIMS]
+            if set(dims) != {Y, X}:
                 raise DataError(
                     f"map '{file}'",
-                    f"its dims are {', '.join(map(str, cube.sizes))}, not y and x",
-                    "A map needs both; use 'exposure' for a series.",
+                    f"its spectra run over {' and '.join(dims) or 'nothing'}, not over y and x",
+                    "A map needs both and nothing else; use 'exposure' for a series.",
                 )
-            fractions.append(at_power(_unmix(cube, refs, sample), power))
+            own = refs if _same_axis(cube, refs) else files.references(name, cube)
+            assert own is not None
+            fractions.append(at_power(_unmix(cube, own, sample), power))
             compositions.append(at_power(_composition(recipe, cube), power))
     with notes.at(f"{name}, maps"):
-        maps = stack_powers(fractions, f"{name}, maps")
+        maps = stack_powers(fractions)
         result.groups["maps"] = maps
-        result.groups["composition"] = stack_powers(compositions, f"{name}, maps")
+        result.groups["composition"] = stack_powers(compositions)
         if "kinetics" not in result.groups:
             return
         options = sample.diffusion
@@ -277,9 +329,18 @@ def _maps(
             initial_sigma_um=files.initial_sigma_um(name),
         )
         result.groups["profiles"] = profiles
-        if profiles.sizes[POWER] >= 2 and "heating" in result.groups:
+        known = int((profiles["diffusion_coefficient"] > 0).sum())
+        if "heating" in result.groups and known < 2 <= profiles.sizes[POWER]:
+            text = f"{known} of {profiles.sizes[POWER]} maps gave a diffusion coefficient, two are needed"
+            warnings.warn(text, PlkitWarning, stacklevel=2)
+        elif known >= 2 and "heating" in result.groups:
             heat = result.groups["heating"]
             result.groups["diffusion"] = plkit.fit_diffusion_temperature(profiles, heat)
+
+
+def _same_axis(cube: xr.Dataset, refs: xr.DataArray) -> bool:
+    dim = next(d for d in SPECTRAL_DIMS if d in refs.dims)
+    return dim in cube.dims and cube[dim].equals(refs[dim])
 
 
 def _composition(recipe: Recipe, cube: xr.Dataset) -> xr.Dataset:

@@ -10,12 +10,13 @@ import importlib.resources
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import Field, PrivateAttr, model_validator
 
 from plkit.errors import RecipeError
 from plkit.study.recipe_tables import (
+    READ_ROLES,
     Composition,
     Corrections,
     Diffusion,
@@ -160,6 +161,26 @@ class Recipe(Table):
                         f"Add the table [{table}], or remove the absorptance.",
                     )
         return self
+
+    def reader_options(self, keys: tuple[str | int, ...]) -> dict[str, Any]:
+        """Options for reading a file.
+
+        Parameters
+        ----------
+        keys : tuple
+            Where the recipe names the file, for instance ``("samples", "x1.0", "exposure", "10")``.
+
+        Returns
+        -------
+        dict
+            Those of the table ``read``, under those of its sub-table for files of this role.
+        """
+        if keys[0] == "corrections":
+            read, role = self.corrections.read, keys[1]
+        else:
+            read, role = self.samples[str(keys[1])].read, keys[2]
+        for_all = {k: v for k, v in read.items() if k not in READ_ROLES}
+        return {**for_all, **read.get(str(role), {})}
 
     def inputs(self) -> Iterator[Input]:
         """Every file that the recipe names.

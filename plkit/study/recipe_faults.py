@@ -15,9 +15,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from plkit.errors import RecipeError
-from plkit.study.recipe import RECIPE_NAME, Recipe
+from plkit.study.recipe import RECIPE_NAME, Input, Recipe
 from plkit.study.toml_lines import Path as KeyPath
-from plkit.study.toml_lines import key_lines, nearest_line
+from plkit.study.toml_lines import key_lines, nearest_line, toml_name
 
 __all__ = ["parse"]
 
@@ -46,7 +46,7 @@ def parse(path: Path) -> Recipe:
         _raise(action, [_model_fault(e, raw, lines, text) for e in errors])
     recipe._path = path.resolve()
     recipe._text = text
-    faults = [f for i in recipe.inputs() if (f := _file_fault(i.keys, i.name, i.path, lines))]
+    faults = [f for i in recipe.inputs() if (f := _file_fault(i, recipe, lines))]
     if faults:
         _raise(action, faults)
     recipe.output_folder()
@@ -97,7 +97,7 @@ def _model_fault(error: Any, raw: dict[str, Any], lines: dict[KeyPath, int], tex
         loc = _as_written((*loc, *context["at"]), lines)
         whole = loc if context["found"].startswith("is") else loc[:-1] if context["at"] else loc
         return _Fault(
-            nearest_line(lines, loc), f"'{_name(whole)}' {context['found']}", context["remedy"]
+            nearest_line(lines, loc), f"'{toml_name(whole)}' {context['found']}", context["remedy"]
         )
     if kind == "missing":
         return _missing_fault(loc, lines, text)
@@ -105,7 +105,7 @@ def _model_fault(error: Any, raw: dict[str, Any], lines: dict[KeyPath, int], tex
     line = nearest_line(lines, loc)
     if kind == "extra_forbidden":
         return _unknown_key_fault(loc, line)
-    return _Fault(line, f"'{_name(loc)}' is {_shown(raw, loc)}, not {_allowed(loc)}")
+    return _Fault(line, f"'{toml_name(loc)}' is {_shown(raw, loc)}, not {_allowed(loc)}")
 
 
 def _without_consequences(errors: list[Any]) -> list[Any]:
@@ -149,8 +149,8 @@ def _missing_fault(loc: KeyPath, lines: dict[KeyPath, int], text: str) -> _Fault
         return _Fault(end, f"the table [{key}] is missing", f"Add [{key}].")
     return _Fault(
         nearest_line(lines, loc),
-        f"[{_name(table)}] has no '{key}', which must be {_allowed(loc)}",
-        f"Add {key} = … to [{_name(table)}].",
+        f"[{toml_name(table)}] has no '{key}', which must be {_allowed(loc)}",
+        f"Add {key} = … to [{toml_name(table)}].",
     )
 
 
@@ -158,24 +158,12 @@ def _unknown_key_fault(loc: KeyPath, line: int) -> _Fault:
     table, key = loc[:-1], str(loc[-1])
     known = list(_fields(table))
     close = difflib.get_close_matches(key, known, n=1)
-    where = f"[{_name(table)}]" if table else "a recipe"
+    where = f"[{toml_name(table)}]" if table else "a recipe"
     return _Fault(
         line,
-        f"'{_name(loc)}' is not a key of {where}, which has {', '.join(known)}",
+        f"'{toml_name(loc)}' is not a key of {where}, which has {', '.join(known)}",
         f"Did you mean '{close[0]}'?" if close else "",
     )
-
-
-def _name(loc: KeyPath) -> str:
-    """Return the key as it would be written in TOML."""
-    text = ""
-    for part in loc:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            bare = re.fullmatch(r"[A-Za-z0-9_-]+", part)
-            text += ("." if text else "") + (part if bare else json.dumps(part))
-    return text
 
 
 def _shown(raw: Any, loc: KeyPath) -> str:
@@ -207,7 +195,10 @@ def _model_of(annotation: Any) -> type[BaseModel] | None:
 def _fields(table: KeyPath) -> dict[str, FieldInfo]:
     """Keys that the table at ``table`` may have."""
     fields = dict(Recipe.model_fields)
-    for part in table:
+    if table == ("samples",):
+        return {}
+    # The name of a sample is no key, though it may be spelled like one: [samples.film].
+    for part in table if table[:1] != ("samples",) else ("samples", *table[2:]):
         if isinstance(part, str) and part in fields:
             model = _model_of(fields[part].annotation)
             fields = dict(model.model_fields) if model else {}
@@ -233,16 +224,28 @@ def _element(loc: KeyPath) -> str:
 
 
 # Files ----------------------------------------------------------------------------------------
-def _file_fault(
-    keys: tuple[str | int, ...], name: str, path: Path, lines: dict[KeyPath, int]
-) -> _Fault | None:
-    if path.is_file() or (path.is_dir() and path.suffix == ".zarr"):
+def _file_fault(item: Input, recipe: Recipe, lines: dict[KeyPath, int]) -> _Fault | None:
+    keys, name, path = item.keys, item.name, item.path
+    a_folder_will_do = path.suffix == ".zarr" or "pattern" in recipe.reader_options(keys)
+    if path.is_file() or (path.is_dir() and a_folder_will_do):
         return None
     wanted = "a file" if path.is_dir() else "a file that exists"
     beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
     close = difflib.get_close_matches(path.name, [b for b in beside if b != path.name], n=1)
     return _Fault(
         nearest_line(lines, _as_written(keys, lines)),
-        f"'{_name(keys)}' is \"{name}\", not {wanted} (looked for {path})",
-        f"Did you mean '{Path(name).with_name(close[0])}'?" if close else "",
+        f"'{toml_name(keys)}' is \"{name}\", not {wanted} (looked for {path})",
+        _folder_remedy(keys)
+        if path.is_dir()
+        else f"Did you mean '{Path(name).with_name(close[0])}'?"
+        if close
+        else "",
+    )
+
+
+def _folder_remedy(keys: tuple[str | int, ...]) -> str:
+    table = (keys[0], "read", keys[1]) if keys[0] == "corrections" else (*keys[:2], "read", keys[2])
+    return (
+        f"A folder of spectra needs the pattern of their names: [{toml_name(table)}] "
+        'pattern = "t{time}.csv", units = { time = "s" }.'
     )

@@ -22,6 +22,7 @@ from pydantic_core import PydanticCustomError
 from plkit.physics.calibration import CALIBRATIONS
 
 __all__ = [
+    "READ_ROLES",
     "Composition",
     "Corrections",
     "Diffusion",
@@ -34,6 +35,9 @@ __all__ = [
     "Substrate",
     "Table",
 ]
+
+# Roles of files whose options for the reader may differ from those of the others.
+READ_ROLES = ("exposure", "recovery", "references", "maps", "overview", "dark", "response")
 
 Background = Literal["none", "constant", "linear"]
 
@@ -82,6 +86,18 @@ def _power_table(value: Any) -> Any:
         powers[power] = file
         files[file if isinstance(file, str) else key] = key
     return dict(sorted(powers.items()))
+
+
+def _reader_options(roles: tuple[str, ...]) -> AfterValidator:
+    """Options for all files of a table, and in tables of their own those for the files of one role."""
+
+    def check(value: dict[str, Any]) -> dict[str, Any]:
+        for role in roles:
+            if role in value and not isinstance(value[role], dict):
+                raise fault("is no table of options", (role,))
+        return value
+
+    return AfterValidator(check)
 
 
 def _table_or_file(value: Any) -> str:
@@ -202,8 +218,16 @@ class Corrections(Table):
         "Counts per detected electron, where the file does not state it.", "counts", None, gt=0
     )
     noise_floor: Number = _number("Variance in the dark, beside noise_gain.", "counts²", 0.0, ge=0)
+    energy_counts_per: Literal["channel", "eV"] | None = _other(
+        "What the values of files over photon energy are: counts of a channel, or per eV.",
+        'one of "channel", "eV"',
+        None,
+    )
     crop_nm: Window | None = _other(
         "Range of wavelengths that is kept.", "two ascending numbers in nm", None
+    )
+    read: Annotated[dict[str, Any], _reader_options(READ_ROLES[5:])] = _other(
+        "Options for plkit.read.", "a table of options", {}
     )
 
     @model_validator(mode="after")
@@ -307,7 +331,9 @@ class Sample(Table):
     overview: FileName | None = _file("Large map, for the composition.", None)
     film: FilmRecipe | None = _other("Film of this sample.", "a table like [film]", None)
     diffusion: Diffusion | None = _other("Fit of the maps.", "a table", None)
-    read: dict[str, Any] = _other("Options for plkit.read.", "a table of options", {})
+    read: Annotated[dict[str, Any], _reader_options(READ_ROLES[:5])] = _other(
+        "Options for plkit.read.", "a table of options", {}
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Sample:

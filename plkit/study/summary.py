@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from plkit.names import AT_S, FIT_STATUS, POWER, TIME, X, Y
+from plkit.names import AT_S, FIT_STATUS, NOISE_GAIN, POWER, TIME, X, Y
 
 if TYPE_CHECKING:
     from plkit.study.chain import SampleResult
@@ -47,7 +47,7 @@ def summarise(recipe: Recipe, results: dict[str, SampleResult], notes: list[str]
         "title": recipe.study.title,
         "samples": samples,
         "diffusion": diffusion,
-        "warnings": [*notes, *_distrust(results)],
+        "warnings": [*notes, *_distrust(results), *_not_stated(recipe, results)],
     }
 
 
@@ -127,6 +127,33 @@ def _diffusion(ds: xr.Dataset) -> dict[str, Any]:
     }
 
 
+def _not_stated(recipe: Recipe, results: dict[str, SampleResult]) -> list[str]:
+    """What the temperature scale rests on and nobody gave a σ."""
+    lines = []
+    for name, r in results.items():
+        if "arrhenius" not in r.groups or recipe.laser is None or recipe.substrate is None:
+            continue
+        stated = {
+            "spot_radius_stderr_um": recipe.laser.spot_radius_stderr_um,
+            "absorptance_stderr": recipe.samples[name].absorptance_stderr,
+            "conductivity_stderr_w_mk of the substrate": recipe.substrate.conductivity_stderr_w_mk,
+        }
+        absent = [key for key, value in stated.items() if value == 0]
+        if absent:
+            lines.append(
+                f"{name}: {', '.join(absent)} not stated: the σ of the activation energy is too small by that"
+            )
+    return lines
+
+
+def _share_misfit(unmixed: xr.Dataset, gain_is_known: bool) -> float:
+    """Share of the spectra whose residual runs together, or is larger than a known noise [1]."""
+    z, redchi = np.abs(unmixed["residual_structure"].values), unmixed["redchi"].values
+    good = np.isfinite(z) & np.isfinite(redchi)
+    bad = (z > 5.0) | (gain_is_known & (redchi > 3.0))
+    return float(np.mean(bad[good])) if good.any() else 0.0
+
+
 def _distrust(results: dict[str, SampleResult]) -> list[str]:
     """What a reader should know before trusting the numbers."""
     lines = []
@@ -150,6 +177,13 @@ def _distrust(results: dict[str, SampleResult]) -> list[str]:
                 n = int((status == code).sum())
                 lines.append(
                     f"{name}, {group}: {n} of {status.size} {what}: {meaning.replace('_', ' ')}"
+                )
+            known = NOISE_GAIN in r.groups.get("raw", ())
+            if "residual_structure" in ds and (share := _share_misfit(ds, known)) > 0.1:
+                lines.append(
+                    f"{name}, {group}: in {100 * share:.0f} % of the spectra the residual is no noise "
+                    f"(reduced χ² {float(ds['redchi'].median()):.3g} in the middle): a component, a shift or "
+                    "a background is missing, and no σ covers that"
                 )
         arr = r.groups.get("arrhenius")
         if arr is not None and float(arr["redchi"]) > 3:

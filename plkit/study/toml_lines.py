@@ -6,10 +6,12 @@ The scanner below walks text that ``tomllib`` has already accepted, so it need n
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
 from typing import Final
 
-__all__ = ["Path", "key_lines", "nearest_line"]
+__all__ = ["Path", "key_lines", "nearest_line", "toml_name"]
 
 Path = tuple[str | int, ...]
 """Keys from the top of the document; an integer is an index in an array."""
@@ -181,3 +183,31 @@ def nearest_line(lines: dict[Path, int], path: Path) -> int:
         if path[:n] in lines:
             return lines[path[:n]]
     return 1
+
+
+def toml_name(keys: Path) -> str:
+    """Name of a key as it would be written in TOML.
+
+    Parameters
+    ----------
+    keys : tuple
+        Keys from the top of the document.
+
+    Returns
+    -------
+    str
+        With quotes where TOML wants them.
+
+    Examples
+    --------
+    >>> toml_name(("samples", "x1.0", "crop_nm", 1))
+    'samples."x1.0".crop_nm[1]'
+    """
+    text = ""
+    for part in keys:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            bare = re.fullmatch(r"[A-Za-z0-9_-]+", part)
+            text += ("." if text else "") + (part if bare else json.dumps(part))
+    return text
