@@ -21,7 +21,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FIXED", "POISSON", "VARIANCE", "Fit", "Problem", "fit_spectra", "structure_moments"]
+__all__ = [
+    "FIXED", "POISSON", "VARIANCE", "Fit", "Problem", "cores", "fit_spectra", "structure_moments",
+]  # fmt: skip
 
 FIXED: Final = 0
 VARIANCE: Final = 1
@@ -143,13 +145,22 @@ _SMALL: Final = (np.int8, np.uint8, np.int16, np.float16)
 """What single precision holds exactly."""
 
 
+def cores() -> int:
+    """How many cores this process may use.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
+
+
 def _threads(n_spectra: int, wanted: int | None) -> int:
-    if wanted is None:
-        try:
-            wanted = len(os.sched_getaffinity(0))
-        except AttributeError:  # not on every system
-            wanted = os.cpu_count() or 1
-    return max(1, min(wanted, n_spectra // 512))
+    return max(1, min(cores() if wanted is None else wanted, n_spectra // 512))
 
 
 def _room(height: int, width: int, dtype: Any) -> NDArray[Any]:
@@ -165,7 +176,7 @@ def _room(height: int, width: int, dtype: Any) -> NDArray[Any]:
 
 
 def _aligned(rows: NDArray[Any], dtype: Any) -> NDArray[Any]:
-    out = _room(*rows.shape, dtype)
+    out = _room(rows.shape[0], rows.shape[1], dtype)
     out[:, : rows.shape[1]] = rows
     return out
 
@@ -245,7 +256,9 @@ class _Rows:
     def __init__(self, values: NDArray[Any], channels: NDArray[np.bool_] | None) -> None:
         self._lead = values.shape[:-1]
         self._count = int(np.prod(self._lead))
-        self._values = values.reshape(self._count, values.shape[-1]) if values.flags.c_contiguous else values
+        self._values = (
+            values.reshape(self._count, values.shape[-1]) if values.flags.c_contiguous else values
+        )
         self._channels = None if channels is None or channels.all() else channels
         native = values.dtype.newbyteorder("=")
         small = native in _SMALL

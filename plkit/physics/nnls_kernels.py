@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 
 import numba as nb
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import cgutils, types
 from numba.extending import intrinsic, overload
 
@@ -43,7 +43,7 @@ _SUMS: Final = {"reassoc", "contract", "nsz"}
 _ROOTS: Final = _SUMS | {"arcp", "afn"}
 _EXACT: Final[set[str]] = set()
 _HUGE: Final = 3.0e38
-LOC=1
+_KEEP: Final = 2  # in the second-level cache: the first one is full
 
 
 def _njit(fastmath: set[str], *, inline: bool = False) -> Callable[[_F], _F]:
@@ -76,14 +76,14 @@ def _at(values: Any, c: int) -> Any:
 
 
 @overload(_at, inline="always")
-def _compiled_at(values, c):
+def _compiled_at(values, c):  # noqa: ARG001
     if isinstance(values, types.Array):
         return lambda values, c: values[c]
-    return lambda values, c: values
+    return lambda values, c: values  # noqa: ARG005
 
 
 @intrinsic
-def _hint(typing, array, p, c):
+def _hint(typing, array, p, c):  # noqa: ARG001
     """Ask the memory for the cache line of ``array[p, c]``, without waiting."""
     signature = types.void(array, types.intp, types.intp)
 
@@ -95,7 +95,9 @@ def _hint(typing, array, p, c):
         number = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, number, number, number])
         prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(prefetch, [address, number(0), number(LOC), number(1)])  # to read, keep, data
+        builder.call(
+            prefetch, [address, number(0), number(_KEEP), number(1)]
+        )  # to read, keep, data
         return context.get_dummy_value()
 
     return signature, generate
@@ -106,7 +108,7 @@ def _prefetch(counts, p):
     """Start loading a spectrum; the processor's own prefetching stops at every 4 KiB."""
     line = 64 // counts.itemsize
     for c in range(0, counts.shape[1], line):
-        _hint(counts, p, c)
+        _hint(counts, p, c)  # type: ignore[call-arg]
 
 
 # Small dense algebra ----------------------------------------------------------------------------

@@ -167,7 +167,7 @@ def unmix_block(
         fit = fit_spectra_many(counts[..., every].reshape(-1, used), problem, own)
     else:
         fit = nnls.fit_spectra(counts, problem, variance, threads=threads, channels=channels)
-    flat = {
+    flat: dict[str, NDArray[Any]] = {
         AMPLITUDE: fit.amplitude[:, :n_comp],
         "amplitude_stderr": fit.stderr[:, :n_comp],
         "amplitude_covariance": fit.covariance[:, :n_comp, :n_comp],
