@@ -26,6 +26,7 @@ from plkit import names, schema
 from plkit.errors import MissingExtraError, PlkitError
 from plkit.io.chunks import Lazy, RawChunks, Region, Source, Zarr, hdf5_source, regions
 from plkit.io.common import _provenance, _remedy, file_error
+from plkit.io.netcdf import _warn_of_absent_chunks
 from plkit.io.registry import detect
 from plkit.names import INTENSITY
 
@@ -142,7 +143,7 @@ class SpectralStream:
         return np.ix_(*every), counts
 
 
-def lazy_stream(ds: xr.Dataset | xr.DataArray) -> SpectralStream | None:
+def lazy_stream(ds: Any) -> SpectralStream | None:
     """Stream of data that xarray opened without reading them; None where they are in memory or dask's.
 
     Parameters
@@ -155,6 +156,10 @@ def lazy_stream(ds: xr.Dataset | xr.DataArray) -> SpectralStream | None:
     SpectralStream or None
         With the dims and axes of ``ds``, the spectral one last.
     """
+    if not isinstance(ds, xr.Dataset | xr.DataArray):
+        return None
+    if isinstance(ds, xr.Dataset) and INTENSITY not in ds:
+        return None
     data = ds[INTENSITY] if isinstance(ds, xr.Dataset) else ds
     if data.chunks is not None or getattr(data.variable, "_in_memory", True):
         return None
@@ -215,6 +220,7 @@ def _open(path: Path, reader: str, stack: contextlib.ExitStack) -> tuple[xr.Data
     if reader == "zarr":
         import zarr
 
+        _warn_of_absent_chunks(path)
         raw = xr.open_dataset(path, engine="zarr", decode_timedelta=False, consolidated=False)
     else:
         raw = xr.open_dataset(path, engine="netcdf4", decode_timedelta=False)

@@ -309,7 +309,8 @@ def _kernel(problem: Problem, short: bool) -> Callable[..., None]:
         _aligned(basis, work), _aligned(limits[None], work)[0, :n_channels], gain, floor,
         gram, np.ascontiguousarray(inverse), step,
         np.ascontiguousarray(problem.brightness, dtype=np.float64),
-        problem.n_components if problem.nonnegative else 0, mode, problem.scale_by_redchi, _ROUNDS,
+        problem.n_components if problem.nonnegative else 0, mode, problem.scale_by_redchi,
+        _ROUNDS if mode == POISSON else 1,
         np.array(structure_moments(basis, problem.weights)),
     )  # fmt: skip
     each = problem.mode == VARIANCE
