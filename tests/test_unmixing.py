@@ -374,3 +374,53 @@ def test_bad_units_are_refused(ds: xr.Dataset, refs: xr.DataArray) -> None:
     xr.testing.assert_allclose(
         plkit.unmix(angstrom, refs)["fraction"], plkit.unmix(ds, refs)["fraction"]
     )
+
+
+# How the numbers lie in memory --------------------------------------------------------------------
+@pytest.mark.parametrize("noise", ["poisson", "uniform"])
+@pytest.mark.parametrize("dtype", ["uint16", "float32", "float64", "int32"])
+def test_views_and_slices_give_the_same_bits(
+    rng: np.random.Generator, noise: str, dtype: str
+) -> None:
+    from plkit.unmixing import Design, unmix_block
+
+    basis = rng.uniform(0.0, 1.0, (3, 37))
+    design = Design(basis, np.empty((0, 37)), noise=noise)  # type: ignore[arg-type]
+    counts = rng.poisson(rng.uniform(0.0, 90.0, (5, 7, 3)) @ basis).astype(dtype)
+    expected = unmix_block(counts, design)
+    wide = np.zeros((5, 14, 41), dtype)
+    wide[:, ::2, 2:39] = counts
+    inside = np.zeros(41, dtype=bool)
+    inside[2:39] = True
+    for found in (
+        unmix_block(np.asfortranarray(counts), design),
+        unmix_block(wide[:, ::2, 2:39], design),
+        unmix_block(wide[:, ::2], design, channels=inside),
+    ):
+        for name, values in expected.items():
+            np.testing.assert_array_equal(found[name], values)
+
+
+def test_a_spectrum_does_not_depend_on_its_neighbours(rng: np.random.Generator) -> None:
+    from plkit.unmixing import Design, unmix_block
+
+    basis = rng.uniform(0.0, 1.0, (2, 50))
+    counts = rng.poisson(rng.uniform(0.0, 40.0, (31, 2)) @ basis + 1.0).astype(np.float32)
+    counts[5, 7] = np.nan
+    design = Design(basis, np.ones((1, 50)))
+    together = unmix_block(counts, design)
+    for p in range(31):
+        alone = unmix_block(counts[p : p + 1].copy(), design)
+        for name, values in together.items():
+            np.testing.assert_array_equal(alone[name][0], values[p])
+
+
+def test_references_on_the_axis_of_a_file(
+    ds: xr.Dataset, refs: xr.DataArray, tmp_path: Path
+) -> None:
+    for path in (
+        plkit.write(ds, tmp_path / "film.nc"),
+        plkit.write(ds.isel({POWER: 0, TIME: 0}, drop=True), tmp_path / "film.csv"),
+    ):
+        found = plkit.references(like=path, pristine=PRISTINE, bromide=BROMIDE)
+        np.testing.assert_array_equal(found, refs)

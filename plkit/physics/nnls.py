@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,7 +21,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FIXED", "POISSON", "VARIANCE", "Fit", "Problem", "fit_spectra", "structure_moments"]
+__all__ = [
+    "FIXED", "POISSON", "VARIANCE", "Fit", "Problem", "cores", "fit_spectra", "structure_moments",
+]  # fmt: skip
 
 FIXED: Final = 0
 VARIANCE: Final = 1
@@ -72,8 +75,8 @@ class Fit:
 
     Parameters
     ----------
-    amplitude, covariance : ndarray
-        Of all terms, shapes (n, terms) and (n, terms, terms).
+    amplitude, covariance, stderr : ndarray
+        Of all terms, shapes (n, terms), (n, terms, terms) and (n, terms).
     fraction, fraction_stderr, corrected, corrected_stderr : ndarray
         Shares of the components, and after division by their brightness; (n, components).
     rms, redchi, structure : ndarray, shape (n,)
@@ -84,6 +87,7 @@ class Fit:
 
     amplitude: NDArray[np.float64]
     covariance: NDArray[np.float64]
+    stderr: NDArray[np.float64]
     fraction: NDArray[np.float64]
     fraction_stderr: NDArray[np.float64]
     corrected: NDArray[np.float64]
@@ -129,18 +133,52 @@ def structure_moments(
 
 
 _ROUNDS: Final = 8
-_PART: Final = 2048  # spectra that one thread takes at a time
+_PART: Final = 2**20
+"""Bytes of the spectra that one thread takes at a time."""
 _WELL_CONDITIONED: Final = 30.0
 """Up to this condition number of the basis single precision costs less than 1e-3 of a σ."""
+_NATIVE: Final = (np.uint16, np.float32, np.float64)
+"""What the kernels read in place."""
+_SINGULAR: Final = 3e6
+"""Above this condition number the terms depend on each other."""
+_SMALL: Final = (np.int8, np.uint8, np.int16, np.float16)
+"""What single precision holds exactly."""
+
+
+def cores() -> int:
+    """How many cores this process may use.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
 
 
 def _threads(n_spectra: int, wanted: int | None) -> int:
-    if wanted is None:
-        try:
-            wanted = len(os.sched_getaffinity(0))
-        except AttributeError:  # not on every system
-            wanted = os.cpu_count() or 1
-    return max(1, min(wanted, n_spectra // _PART))
+    return max(1, min(cores() if wanted is None else wanted, n_spectra // 512))
+
+
+def _room(height: int, width: int, dtype: Any) -> NDArray[Any]:
+    """C array whose rows start on a cache line each, and not all at the same address modulo 4096.
+
+    Those would push each other out of the first-level cache.
+    """
+    stride = (width + 15) // 16 * 16 + 80
+    size = height * stride
+    buffer = np.zeros(size + 64, dtype=dtype)
+    skip = -(buffer.ctypes.data // buffer.itemsize) % (64 // buffer.itemsize)
+    return buffer[skip : skip + size].reshape(height, stride)
+
+
+def _aligned(rows: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    out = _room(rows.shape[0], rows.shape[1], dtype)
+    out[:, : rows.shape[1]] = rows
+    return out
 
 
 def fit_spectra(
@@ -149,20 +187,23 @@ def fit_spectra(
     variance: NDArray[Any] | None = None,
     *,
     threads: int | None = None,
+    channels: NDArray[np.bool_] | None = None,
 ) -> Fit:
-    """Fit every row of ``counts``.
+    """Fit every spectrum of ``counts``.
 
     Parameters
     ----------
-    counts : ndarray, shape (spectra, channels)
-        ``uint16``, ``float32`` and ``float64`` are read where they lie; others are converted. NaN
-        and infinite values are left out.
+    counts : ndarray, shape (…, channels)
+        ``uint16``, ``float32`` and ``float64`` in C order are read where they lie; others are
+        converted a part at a time. NaN and infinite values are left out.
     problem : Problem
         Basis, noise model and constraints.
-    variance : ndarray, shape (spectra, channels), optional
+    variance : ndarray, shape (…, channels), optional
         For mode ``VARIANCE``; values that are not positive and finite are left out.
     threads : int, optional
         Default: all cores of this process; 1 inside another parallel loop.
+    channels : ndarray of bool, optional
+        Which channels of ``counts`` and ``variance`` the problem is about; default all.
 
     Returns
     -------
@@ -172,62 +213,113 @@ def fit_spectra(
     Notes
     -----
     Threads are Python's, on kernels that release the GIL: numba's own thread pool stops the
-    process when two threads (dask's, say) call it at once.
+    process when two threads (dask's, say) call it at once. The result of a spectrum depends on
+    that spectrum alone, to the last bit.
     """
-    from plkit.physics.nnls_kernels import fit_rows
-
-    if counts.dtype not in (np.uint16, np.float32, np.float64):
-        counts = counts.astype(np.float64)
-    k, _ = problem.basis.shape
-    scale = 1.0 / np.linalg.norm(problem.basis, axis=1)
-    singles = counts.dtype != np.float64 and (
-        np.linalg.cond(problem.basis * scale[:, None]) < _WELL_CONDITIONED
-    )
-    work = np.float32 if singles else np.float64
-    given = np.empty((1, 1)) if variance is None else np.ascontiguousarray(variance, np.float64)
-
-    def row(values: NDArray[np.float64]) -> NDArray[Any]:
-        return np.ascontiguousarray(values, dtype=work)
-
-    weighted = problem.basis * problem.weights
-    flat = np.all(problem.gain == problem.gain[0]) and np.all(problem.floor == problem.floor[0])
-    gain, floor = (x[:1] if flat else x for x in (problem.gain, problem.floor))
-    mean_gain = float(np.mean(problem.gain))
-    step = mean_gain / np.maximum(np.abs(problem.basis).sum(axis=1), 1e-300)
-    n = counts.shape[0]
-    n_comp = problem.n_components
-    fit = Fit(
-        np.empty((n, k)), np.empty((n, k, k)),
-        np.empty((n, n_comp)), np.empty((n, n_comp)), np.empty((n, n_comp)), np.empty((n, n_comp)),
-        np.empty(n), np.empty(n), np.empty(n), np.empty(n, np.int8),
-    )  # fmt: skip
+    rows = _Rows(counts, channels)
+    own = None if variance is None else _Rows(variance, channels)
+    k, n_channels = problem.basis.shape
+    n, n_comp = len(rows), problem.n_components
+    share, share_sigma = np.empty((n, n_comp)), np.empty((n, n_comp))
+    equal = bool(np.all(problem.brightness == 1.0))
     stats = np.empty((n, 3))
-    shared = (
-        row(problem.basis), row(problem.weights), row(gain), row(floor),
-        row(problem.least), np.ascontiguousarray(weighted @ problem.basis.T), step,
-        np.ascontiguousarray(problem.brightness, dtype=np.float64),
-        n_comp if problem.nonnegative else 0, problem.mode, problem.scale_by_redchi, _ROUNDS,
-        np.array(structure_moments(problem.basis, problem.weights)),
+    fit = Fit(
+        np.empty((n, k)), np.empty((n, k, k)), np.empty((n, k)), share, share_sigma,
+        share if equal else np.empty_like(share), share_sigma if equal else np.empty_like(share),
+        stats[:, 0], stats[:, 1], stats[:, 2], np.empty(n, np.int8),
     )  # fmt: skip
+    kernel = _kernel(problem, rows.dtype != np.float64)
 
     def run(start: int, stop: int) -> None:
         part = slice(start, stop)
-        own = given[part] if problem.mode == VARIANCE else given
-        rows = counts[part] if singles else counts[part].astype(np.float64, copy=False)
-        fit_rows(  # type: ignore[no-untyped-call]
-            rows, own, *shared,
-            fit.amplitude[part], fit.covariance[part], fit.fraction[part], fit.fraction_stderr[part],
+        kernel(
+            rows.part(start, stop), None if own is None else own.part(start, stop),
+            fit.amplitude[part], fit.covariance[part], fit.stderr[part], fit.fraction[part], fit.fraction_stderr[part],
             fit.corrected[part], fit.corrected_stderr[part], stats[part], fit.status[part],
         )  # fmt: skip
 
     workers = _threads(n, threads)
-    edges = np.append(np.arange(0, n, _PART), n)
+    step = max(64, _PART // max(n_channels * rows.dtype.itemsize, 1))
+    edges = np.append(np.arange(0, n, step), n)
     if workers == 1:
         for start, stop in itertools.pairwise(edges):
             run(start, stop)
     else:
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(run, edges[:-1], edges[1:]))
-    for i, values in enumerate((fit.rms, fit.redchi, fit.structure)):
-        values[:] = stats[:, i]
     return fit
+
+
+class _Rows:
+    """Spectra as C-ordered parts in a type that the kernels read; the whole is never converted."""
+
+    def __init__(self, values: NDArray[Any], channels: NDArray[np.bool_] | None) -> None:
+        self._lead = values.shape[:-1]
+        self._count = int(np.prod(self._lead))
+        self._values = (
+            values.reshape(self._count, values.shape[-1]) if values.flags.c_contiguous else values
+        )
+        self._channels = None if channels is None or channels.all() else channels
+        native = values.dtype.newbyteorder("=")
+        small = native in _SMALL
+        self.dtype = native if native in _NATIVE else np.dtype(np.float32 if small else np.float64)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def part(self, start: int, stop: int) -> NDArray[Any]:
+        if self._values.ndim == 2:
+            rows = self._values[start:stop]
+        else:
+            rows = self._values[np.unravel_index(np.arange(start, stop), self._lead)]
+        if self._channels is not None:
+            rows = rows[:, self._channels]
+        return np.ascontiguousarray(rows, dtype=self.dtype)
+
+
+def _kernel(problem: Problem, short: bool) -> Callable[..., None]:
+    """The compiled kernel with everything that the spectra share; ``short`` for data of at most 32 bit."""
+    from plkit.physics.nnls_kernels import UNIFORM, fit_rows
+
+    basis = problem.basis
+    n_channels = basis.shape[1]
+    size = np.linalg.norm(basis, axis=1)
+    scaled = basis / size[:, None]
+    condition = np.linalg.cond(scaled)
+    work = np.float32 if short and condition < _WELL_CONDITIONED else np.float64
+    gram = np.ascontiguousarray(basis @ basis.T)
+    inverse = np.zeros_like(gram)
+    if condition < _SINGULAR:
+        inverse = np.linalg.inv(scaled @ scaled.T) / np.outer(size, size)
+    mode = problem.mode
+    if mode == FIXED:
+        mode = UNIFORM if np.all(problem.weights == 1.0) else VARIANCE
+    gain: Any = work(0.0)
+    floor: Any = work(0.0)
+    limits = 1.0 / problem.weights
+    if mode == POISSON:
+        limits = problem.gain * problem.least + problem.floor
+        gain, floor = problem.gain, problem.floor
+        if np.ptp(gain) == 0.0 and np.ptp(floor) == 0.0:
+            gain, floor = work(gain[0]), work(floor[0])
+        else:
+            gain, floor = (_aligned(x[None], work)[0, :n_channels] for x in (gain, floor))
+    step = float(np.mean(problem.gain)) / np.maximum(np.abs(basis).sum(axis=1), 1e-300)
+    shared = (
+        _aligned(basis, work), _aligned(limits[None], work)[0, :n_channels], gain, floor,
+        gram, np.ascontiguousarray(inverse), step,
+        np.ascontiguousarray(problem.brightness, dtype=np.float64),
+        problem.n_components if problem.nonnegative else 0, mode, problem.scale_by_redchi,
+        _ROUNDS if mode == POISSON else 1,
+        np.array(structure_moments(basis, problem.weights)),
+    )  # fmt: skip
+    each = problem.mode == VARIANCE
+    nothing = np.empty((1, 1))
+    k = basis.shape[0]
+
+    def kernel(counts: NDArray[Any], variance: NDArray[Any] | None, *out: NDArray[Any]) -> None:
+        room = _room(4, n_channels, work), np.empty((8, k)), np.empty((3, k, k))
+        own = nothing if variance is None else variance
+        fit_rows(counts, own, each, *shared, *room, *out)  # type: ignore[no-untyped-call]
+
+    return kernel

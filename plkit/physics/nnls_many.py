@@ -42,7 +42,7 @@ def fit_spectra_many(
     n, k, n_comp = counts.shape[0], problem.basis.shape[0], problem.n_components
     nan = np.full
     fit = Fit(
-        nan((n, k), np.nan), nan((n, k, k), np.nan), nan((n, n_comp), np.nan),
+        nan((n, k), np.nan), nan((n, k, k), np.nan), nan((n, k), np.nan), nan((n, n_comp), np.nan),
         nan((n, n_comp), np.nan), nan((n, n_comp), np.nan), nan((n, n_comp), np.nan),
         nan(n, np.nan), nan(n, np.nan), nan(n, np.nan), nan(n, _FAILED, np.int8),
     )  # fmt: skip
@@ -106,7 +106,7 @@ def _fit_one(
     cov = np.linalg.inv(gram / np.outer(size, size)) / np.outer(size, size)
     if problem.scale_by_redchi:
         cov = cov * redchi
-    fit.amplitude[p], fit.covariance[p] = a, cov
+    fit.amplitude[p], fit.covariance[p], fit.stderr[p] = a, cov, np.sqrt(np.diagonal(cov))
     fit.rms[p], fit.redchi[p] = np.sqrt(np.mean((y - model)[good] ** 2)), redchi
     var = float(trusted[:-1] @ trusted[1:]) - moments[1] * active / k
     if var > 0.0 and redchi > 0.0:

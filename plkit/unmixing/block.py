@@ -120,19 +120,23 @@ def unmix_block(
     variance: NDArray[Any] | None = None,
     *,
     threads: int | None = None,
+    channels: NDArray[np.bool_] | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Unmix an array of spectra; the function that streaming and dask call per chunk.
 
     Parameters
     ----------
     counts : ndarray, shape (…, channels)
-        ``uint16``, ``float32`` and ``float64`` in C order are read in place. NaN is left out.
+        ``uint16``, ``float32`` and ``float64`` in C order are read in place, others converted a
+        part at a time. NaN is left out.
     design : Design
         Model and noise.
     variance : ndarray, shape (…, channels), optional
         For ``noise="variance"`` [counts²].
     threads : int, optional
         Default: all cores of the process; give 1 inside a parallel loop.
+    channels : ndarray of bool, optional
+        Which channels of ``counts`` and ``variance`` are those of the design; default all.
 
     Returns
     -------
@@ -149,32 +153,30 @@ def unmix_block(
     """
     from plkit.physics import nnls
 
-    n_comp, channels = design.components.shape
-    if counts.shape[-1] != channels:
-        raise DataError(
-            "unmix", f"the data has {counts.shape[-1]} channels, not {channels} as the references"
-        )
+    n_comp, used = design.components.shape
+    given = counts.shape[-1] if channels is None else int(channels.sum())
+    if given != used:
+        raise DataError("unmix", f"the data has {given} channels, not {used} as the references")
     lead = counts.shape[:-1]
-    rows = np.ascontiguousarray(counts).reshape(-1, channels)
-    own = None if variance is None else np.ascontiguousarray(variance).reshape(-1, channels)
     problem = _problem(design)
     if design.nonnegative and n_comp > ENUMERATED:
         from plkit.physics.nnls_many import fit_spectra_many
 
-        fit = fit_spectra_many(rows, problem, own)
+        every = slice(None) if channels is None else channels
+        own = None if variance is None else variance[..., every].reshape(-1, used)
+        fit = fit_spectra_many(counts[..., every].reshape(-1, used), problem, own)
     else:
-        fit = nnls.fit_spectra(rows, problem, own, threads=threads)
-    sigma = np.sqrt(np.diagonal(fit.covariance, axis1=1, axis2=2))
-    flat = {
+        fit = nnls.fit_spectra(counts, problem, variance, threads=threads, channels=channels)
+    flat: dict[str, NDArray[Any]] = {
         AMPLITUDE: fit.amplitude[:, :n_comp],
-        "amplitude_stderr": sigma[:, :n_comp],
+        "amplitude_stderr": fit.stderr[:, :n_comp],
         "amplitude_covariance": fit.covariance[:, :n_comp, :n_comp],
         "fraction": fit.fraction,
         "fraction_stderr": fit.fraction_stderr,
         "corrected": fit.corrected,
         "corrected_stderr": fit.corrected_stderr,
         "background": fit.amplitude[:, n_comp:],
-        "background_stderr": sigma[:, n_comp:],
+        "background_stderr": fit.stderr[:, n_comp:],
         "residual_rms": fit.rms,
         # With equal weights the variance is the residual's own: χ²/ν says nothing.
         "redchi": np.full_like(fit.redchi, np.nan) if design.noise == "uniform" else fit.redchi,

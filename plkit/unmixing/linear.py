@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -11,8 +14,12 @@ from numpy.typing import NDArray
 
 from plkit import names, schema
 from plkit.errors import DataError
+from plkit.io.reading import read
+from plkit.io.stream import SpectralStream, lazy_stream, open_stream
 from plkit.names import COMPONENT, PARAM_I, PARAM_J
+from plkit.physics.nnls import cores
 from plkit.unmixing._door import (
+    NoiseModel,
     background_terms,
     brightness_of,
     check_options,
@@ -27,11 +34,12 @@ __all__ = ["unmix"]
 
 Noise = Literal["poisson", "uniform"]
 _ACTION: Final = "unmix"
+_TERM: Final = "background_term"
 _STATUS: Final = ("ok", "at_bound", "not_identifiable", "no_signal", "failed")
 
 
 def unmix(
-    ds: xr.Dataset | xr.DataArray,
+    ds: xr.Dataset | xr.DataArray | str | os.PathLike[str],
     refs: xr.DataArray,
     *,
     noise: Noise | xr.DataArray | None = None,
@@ -39,6 +47,7 @@ def unmix(
     normalise: Literal["area", "peak"] = "area",
     nonnegative: bool = True,
     relative_brightness: Mapping[str, float] | xr.DataArray | None = None,
+    progress: bool = False,
 ) -> xr.Dataset:
     """Share of the emitted light that each reference spectrum has in every spectrum.
 
@@ -48,10 +57,13 @@ def unmix(
 
     Parameters
     ----------
-    ds : xarray.Dataset or xarray.DataArray
+    ds : xarray.Dataset, xarray.DataArray or path
         ``intensity`` (…, λ) [counts], with ``noise_gain`` and ``noise_floor`` where they are known; any
         real dtype, any order of dims, dask or numpy. NaN (a masked cosmic ray) is left out of its
-        spectrum.
+        spectrum. A path of a netCDF file or a Zarr store is *streamed*: read, decompressed and
+        unmixed chunk by chunk on all cores, so that a cube larger than the memory will do, and quicker
+        than reading it first. The results are the same to the last bit. Files in other formats are
+        read by :func:`plkit.read`. A dataset that xarray opened without reading it is streamed too.
     refs : xarray.DataArray
         (component, λ) on the axis of the data, from :func:`plkit.references`. Only the shapes matter.
         A channel in which a reference is NaN is left out everywhere.
@@ -74,6 +86,8 @@ def unmix(
     relative_brightness : mapping or xarray.DataArray (component), optional
         Light per amount of each component [1], on any common scale, taken as exact. Gives
         ``brightness_corrected_fraction`` beside ``fraction``.
+    progress : bool, optional
+        Show a progress bar while streaming.
 
     Returns
     -------
@@ -97,6 +111,8 @@ def unmix(
         argument out of range.
     UnitsError
         If a unit is missing or of another kind.
+    FileFormatError
+        If a file is missing or damaged; the error names the file and the place.
 
     Warns
     -----
@@ -118,6 +134,10 @@ def unmix(
 
     *Background*: with ``"none"`` every count is light of a component, also what is left of a dark
     level in channels in which nothing shines; ``redchi`` and ``residual_structure`` say so.
+
+    *Streaming*: quickest where a chunk of the file holds whole spectra, as :func:`plkit.write` makes
+    them. Where chunks hold an image per channel, each of them is decompressed once per block of
+    256 MiB. An array as ``noise`` that runs over more than λ is no matter of a file: read it first.
 
     *Reduced χ²*: degrees of freedom are counted in channels whose variance the model expects, less the
     terms in use, so that empty channels of faint spectra do not dilute it.
@@ -143,14 +163,54 @@ def unmix(
     >>> print(found.fraction.values.round(6), found.fraction_stderr.values.round(5))
     [0.8 0.2] [0.00063 0.00063]
     """
+    options = _Options(noise, background, normalise, nonnegative, relative_brightness)
+    if isinstance(ds, str | os.PathLike):
+        with open_stream(Path(ds)) as stream:
+            if stream is not None:
+                return _streamed(stream, refs, options, progress)
+        ds = read(ds)
+    stream = lazy_stream(ds)
+    if stream is not None and not isinstance(noise, xr.DataArray):
+        return _streamed(stream, refs, options, progress)
+    plan = _plan(ds, refs, options)
+    return _result(_apply(plan), ds, refs, plan, options)
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """What the user asked for beside data and references."""
+
+    noise: Any
+    background: str | xr.DataArray
+    normalise: Literal["area", "peak"]
+    nonnegative: bool
+    relative_brightness: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What the arguments were found to mean."""
+
+    data: xr.DataArray
+    dim: str
+    labels: list[str]
+    backgrounds: tuple[str, ...]
+    design: Design
+    usable: NDArray[np.bool_]
+    model: NoiseModel
+
+
+def _plan(ds: xr.Dataset | xr.DataArray, refs: xr.DataArray, options: _Options) -> _Plan:
+    """Check everything before a single spectrum is read."""
+    background = options.background
     data, dim = measured(ds)
     table, labels, axis = reference_table(refs, data, dim)
-    check_options(normalise, background)
-    model = noise_model(ds, data, dim, noise)
+    check_options(options.normalise, background)
+    model = noise_model(ds, data, dim, options.noise)
     terms = background_terms(background, axis, dim)
     usable = np.isfinite(table).all(axis=0) & model.usable
     usable &= np.isfinite(terms.rows).all(axis=0)
-    components = scaled(table, labels, axis, dim, normalise)
+    components = scaled(table, labels, axis, dim, options.normalise)
     design = Design(
         components=components[:, usable],
         background=terms.rows[:, usable],
@@ -158,33 +218,40 @@ def unmix(
         gain=None if model.gain is None else model.gain[usable],
         floor=None if model.floor is None else model.floor[usable],
         row_weights=None if model.row_weights is None else model.row_weights[usable],
-        nonnegative=bool(nonnegative),
+        nonnegative=bool(options.nonnegative),
         scale_by_redchi=model.scale,
-        brightness=brightness_of(relative_brightness, labels),
+        brightness=brightness_of(options.relative_brightness, labels),
     )
-    fault = design_faults(
-        design, labels, str(background) if isinstance(background, str) else "array"
-    )
+    said = background if isinstance(background, str) else "array"
+    fault = design_faults(design, labels, said)
     if fault is not None:
         raise DataError(_ACTION, *fault)
-    if not usable.all():
-        data = data.isel({dim: usable})
-    arrays = _apply(data, dim, design, model.variance, usable)
-    out = _labelled(arrays, data, labels, terms.labels, relative_brightness is not None)
+    return _Plan(data, dim, labels, terms.labels, design, usable, model)
+
+
+def _result(
+    arrays: dict[str, xr.DataArray],
+    ds: xr.Dataset | xr.DataArray,
+    refs: xr.DataArray,
+    plan: _Plan,
+    options: _Options,
+) -> xr.Dataset:
+    corrected = options.relative_brightness is not None
+    out = _labelled(arrays, plan.data, plan.labels, plan.backgrounds, corrected)
     # apply_ufunc drops the attributes of the axes, and their units with them.
-    out = out.assign_coords({n: c for n, c in data.coords.items() if n in out.coords})
-    out["condition_number"] = ((), design.condition_number, names.attrs("condition_number"))
+    out = out.assign_coords({n: c for n, c in plan.data.coords.items() if n in out.coords})
+    out["condition_number"] = ((), plan.design.condition_number, names.attrs("condition_number"))
     out.attrs = {
         **ds.attrs,
         "emission_fraction": "share of the light; not a phase or volume fraction",
     }
     if "sources" in refs.attrs:
         out.attrs["reference_sources"] = refs.attrs["sources"]
-    said = noise if isinstance(noise, str) else model.kind
+    said = options.noise if isinstance(options.noise, str) else plan.model.kind
+    background = options.background if isinstance(options.background, str) else "array"
     step = (
-        f"unmix({', '.join(labels)}; noise={said}, "
-        f"background={background if isinstance(background, str) else 'array'}, "
-        f"normalise={normalise}, nonnegative={bool(nonnegative)})"
+        f"unmix({', '.join(plan.labels)}; noise={said}, background={background}, "
+        f"normalise={options.normalise}, nonnegative={bool(options.nonnegative)})"
     )
     return schema.add_history(out, step)
 
@@ -199,8 +266,8 @@ _LAYOUT: Final[dict[str, tuple[str, ...]]] = {
     "fraction_stderr": (COMPONENT,),
     "corrected": (COMPONENT,),
     "corrected_stderr": (COMPONENT,),
-    "background": ("background_term",),
-    "background_stderr": ("background_term",),
+    "background": (_TERM,),
+    "background_stderr": (_TERM,),
     "residual_rms": (),
     "redchi": (),
     "residual_structure": (),
@@ -208,41 +275,81 @@ _LAYOUT: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-def _apply(
-    data: xr.DataArray,
-    dim: str,
-    design: Design,
-    variance: xr.DataArray | None,
-    usable: NDArray[np.bool_],
-) -> dict[str, xr.DataArray]:
+def _sizes(design: Design) -> dict[str, int]:
+    """Lengths of the dims that a block adds to those of the data."""
+    n = design.components.shape[0]
+    return {COMPONENT: n, PARAM_I: n, PARAM_J: n, _TERM: design.background.shape[0]}
+
+
+def _apply(plan: _Plan) -> dict[str, xr.DataArray]:
+    """Unmix what is in memory, or in dask's hands."""
+    data, dim, variance = plan.data.drop_vars(plan.dim), plan.dim, plan.model.variance
     chunked = data.chunks is not None or (variance is not None and variance.chunks is not None)
-    data = data.drop_vars(dim)
     arguments = [data]
     if variance is not None:
         variance = variance.drop_vars(list(variance.coords))
-        if not usable.all():
-            variance = variance.isel({dim: usable})
         arguments.append(variance.broadcast_like(data.drop_vars(list(data.coords))))
     if chunked:
         arguments = [a.chunk({dim: -1}) for a in arguments]
-
-    def block(counts: NDArray[Any], own: NDArray[Any] | None = None) -> tuple[NDArray[Any], ...]:
-        found = unmix_block(counts, design, own, threads=1 if chunked else None)
-        return tuple(found[name] for name in _LAYOUT)
-
-    n = design.components.shape[0]
-    sizes = {COMPONENT: n, PARAM_I: n, PARAM_J: n, "background_term": design.background.shape[0]}
     arrays = xr.apply_ufunc(
-        block,
+        _block,
         *arguments,
+        kwargs={"design": plan.design, "usable": plan.usable, "threads": 1 if chunked else None},
         input_core_dims=[[dim]] * len(arguments),
         output_core_dims=[list(dims) for dims in _LAYOUT.values()],
         dask="parallelized",
-        output_dtypes=[np.int8 if name == names.FIT_STATUS else np.float64 for name in _LAYOUT],
-        dask_gufunc_kwargs={"output_sizes": sizes},
+        output_dtypes=[_dtype(name) for name in _LAYOUT],
+        dask_gufunc_kwargs={"output_sizes": _sizes(plan.design)},
         keep_attrs=False,
     )
     return dict(zip(_LAYOUT, arrays, strict=True))
+
+
+def _block(
+    counts: NDArray[Any],
+    variance: NDArray[Any] | None = None,
+    *,
+    design: Design,
+    usable: NDArray[np.bool_],
+    threads: int | None,
+) -> tuple[NDArray[Any], ...]:
+    found = unmix_block(counts, design, variance, threads=threads, channels=usable)
+    return tuple(found[name] for name in _LAYOUT)
+
+
+def _dtype(name: str) -> type:
+    return np.int8 if name == names.FIT_STATUS else np.float64
+
+
+def _streamed(
+    stream: SpectralStream, refs: xr.DataArray, options: _Options, progress: bool
+) -> xr.Dataset:
+    """Unmix block by block as the file gives them, each in a thread of its own."""
+    plan = _plan(stream.template, refs, options)
+    if plan.model.variance is not None:
+        raise DataError(
+            _ACTION, "'noise' has a variance for every spectrum, and the spectra stay in their file",
+            "Read them first: plkit.unmix(plkit.read(path), …).",
+        )  # fmt: skip
+    lead = {str(d): n for d, n in plan.data.sizes.items() if d != plan.dim}
+    sizes = _sizes(plan.design)
+    shapes = {n: (*lead.values(), *(sizes[d] for d in dims)) for n, dims in _LAYOUT.items()}
+    out: dict[str, NDArray[Any]] = {
+        name: np.empty(shape, _dtype(name)) for name, shape in shapes.items()
+    }
+
+    def work(where: tuple[Any, ...], counts: NDArray[Any]) -> None:
+        found = unmix_block(counts, plan.design, threads=1, channels=plan.usable)
+        for name, values in out.items():
+            values[where] = found[name]
+
+    stream.each_block(work, threads=cores(), progress=progress)
+    coords = {n: c for n, c in plan.data.coords.items() if plan.dim not in c.dims}
+    arrays = {
+        name: xr.DataArray(values, coords=coords, dims=(*lead, *_LAYOUT[name]))
+        for name, values in out.items()
+    }
+    return _result(arrays, stream.template, refs, plan, options)
 
 
 def _labelled(
@@ -273,7 +380,7 @@ def _labelled(
         if corrected:
             put(f"brightness_corrected_fraction{suffix}", arrays[f"corrected{suffix}"])
         for i, label in enumerate(backgrounds):
-            put(f"{label}{suffix}", arrays[f"background{suffix}"].isel(background_term=i))
+            put(f"{label}{suffix}", arrays[f"background{suffix}"].isel({_TERM: i}))
     for name in ("amplitude_covariance", "residual_rms", "redchi", "residual_structure"):
         put(name, arrays[name])
     put(names.FIT_STATUS, arrays[names.FIT_STATUS])

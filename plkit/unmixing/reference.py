@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from plkit import names, schema
 from plkit.errors import DataError
+from plkit.io.reading import read
+from plkit.io.stream import open_stream
 from plkit.names import COMPONENT, INTENSITY
 from plkit.physics.resampling import channel_widths, resample_counts
 from plkit.unmixing.line_shape import LineShape
@@ -28,7 +30,7 @@ _SAME_SHAPE: Final = 1.0 - 1e-10
 
 def references(
     *,
-    like: Spectrum | None = None,
+    like: Spectrum | str | os.PathLike[str] | None = None,
     **named: str | os.PathLike[str] | Spectrum | LineShape | Mapping[str, Any],
 ) -> xr.DataArray:
     """Reference spectra of the named components on one spectral axis.
@@ -39,9 +41,9 @@ def references(
 
     Parameters
     ----------
-    like : xarray.Dataset or xarray.DataArray, optional
+    like : xarray.Dataset, xarray.DataArray or path, optional
         Data whose spectral axis (…, λ) the references are put on; by default the axis of the first
-        measured reference.
+        measured reference. Of a netCDF file or a Zarr store nothing but the axis is read.
     **named : path, xarray.Dataset, xarray.DataArray, LineShape or mapping
         One per component, at least two. A path is read by :func:`plkit.read`; a spectrum or
         several frames (…, λ) [counts] are averaged; a :class:`LineShape`, or a mapping of its
@@ -101,6 +103,8 @@ def references(
             'Name one reference per component, for instance references(pristine="a.nc", bromide="b.nc").',
         )
     found = {name: _open(name, value) for name, value in named.items()}
+    if isinstance(like, str | os.PathLike):
+        like = _axis_of_file(Path(like))
     grid = like if like is not None else next((v for v in found.values() if _measured(v)), None)
     if grid is None:
         raise DataError(
@@ -161,6 +165,14 @@ def area_weights(axis: Floats, dim: str) -> Floats:
     return np.asarray(width / width.mean())
 
 
+def _axis_of_file(path: Path) -> Spectrum:
+    """One spectrum of a file that may be large, for the sake of its axis."""
+    with open_stream(path) as stream:
+        if stream is not None:
+            return stream.data.isel({d: 0 for d in stream.data.dims[:-1]}).copy()
+    return read(path)
+
+
 def _measured(value: Any) -> TypeGuard[Spectrum]:
     return isinstance(value, xr.DataArray | xr.Dataset)
 
@@ -171,8 +183,6 @@ def _open(name: str, value: Any) -> Spectrum | LineShape:
     if isinstance(value, Mapping):
         return LineShape.from_mapping(value)
     if isinstance(value, str | os.PathLike):
-        from plkit.io import read
-
         return read(Path(value))
     raise DataError(
         _ACTION,
