@@ -13,7 +13,7 @@ import xarray as xr
 import plkit
 from benchmarks.harness import Contender, Estimate
 from benchmarks.unmixing import Cube, UnmixJudge, cube
-from plkit.names import COMPONENT, WAVELENGTH, Y, X
+from plkit.names import COMPONENT, WAVELENGTH, X, Y
 
 
 def write(path: Path, side: int, quick: bool) -> tuple[Cube, int]:

@@ -119,7 +119,7 @@ def _polish(kind, theta, low, high, x, w, y, bounded, c, a):
     q, n = theta.size, y.size
     r, r1, jac = np.empty(n), np.empty(n), np.empty((q, n))
     best = _residual(kind, theta, x, w, y, bounded, c, a, r)
-    damping, trial = 1e-3, np.empty(q)
+    damping, trial, pinned = 1e-3, np.empty(q), np.zeros(q, np.bool_)
     for _ in range(200):
         for j in range(q):
             step = 1e-6 * (high[j] - low[j])
@@ -131,11 +131,19 @@ def _polish(kind, theta, low, high, x, w, y, bounded, c, a):
             for k in range(n):
                 jac[j, k] = (r1[k] - r[k]) / step
         gram, slope = jac @ jac.T, jac @ r
+        for j in range(q):  # at a bound, and wanting to go further
+            pinned[j] = (theta[j] <= low[j] and slope[j] > 0) or (theta[j] >= high[j] and slope[j] < 0)
+            if pinned[j]:
+                slope[j] = 0.0
         moved = False
         while damping < 1e12:
             m = gram.copy()
             for j in range(q):
                 m[j, j] += damping * gram[j, j] + 1e-300
+                if pinned[j]:
+                    m[j, :] = 0.0
+                    m[:, j] = 0.0
+                    m[j, j] = 1.0
             d = np.linalg.solve(m, slope)
             for j in range(q):
                 trial[j] = min(max(theta[j] - d[j], low[j]), high[j])

@@ -71,7 +71,7 @@ class Sizes:
             "check_ours": 2_000 if quick else 8_192,
         }
         self.side = 64 if quick else 320
-        self.imports, self.compile = (2, 1) if quick else (9, 3)
+        self.imports, self.compile = (1, 1) if quick else (9, 3)
 
 
 def _log(line: str) -> None:
