@@ -78,7 +78,7 @@ def contenders(data: Cube, path: Path, rows: int, check: int) -> list[Contender]
     """Everybody reads the same file, which the operating system holds in memory."""
     bind = functools.partial
     equal, poisson = UnmixJudge(data, "uniform", check), UnmixJudge(data, "poisson", check)
-    return [
+    everybody = [
         Contender(
             "plkit.unmix(path), uniform", "plkit", bind(_stream, data, path, noise="uniform"), rows,
             0, equal, "≥ 0, σ, χ²", True,
@@ -101,3 +101,6 @@ def contenders(data: Cube, path: Path, rows: int, check: int) -> list[Contender]
             equal, "may be < 0, no σ",
         ),
     ]  # fmt: skip
+    for c in everybody:
+        c.whole = True
+    return everybody

@@ -16,6 +16,10 @@ import numpy as np
 
 Row = dict[str, Any]
 
+_TIMED_S = 1.5
+_JUDGED_S = 20.0
+"""No call takes much longer [s of CPU time]: a slow contender, or machine, gets fewer rows."""
+
 
 @dataclass
 class Estimate:
@@ -59,6 +63,8 @@ class Contender:
         What differs from the other contenders.
     ours : bool, optional
         Whether this is plkit.
+    whole : bool, optional
+        Whether the work cannot be cut to fewer rows.
     """
 
     name: str
@@ -69,6 +75,7 @@ class Contender:
     judge: Callable[[Any], Row] | None = None
     note: str = ""
     ours: bool = False
+    whole: bool = False
 
     def __post_init__(self) -> None:
         self.check = self.check or self.size
@@ -133,6 +140,12 @@ def limited(threads: int) -> Iterator[None]:
         yield
 
 
+def _cpu_of(work: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.process_time()
+    found = work()
+    return max(time.process_time() - start, 1e-6), found
+
+
 def race(
     table: Table, contenders: Sequence[Contender], rounds: int, log: Callable[[str], None]
 ) -> None:
@@ -153,8 +166,11 @@ def race(
         log(f"  {c.name}")
         try:
             with limited(1):
-                c.prepare(min(c.size, 64))()
-                found = c.prepare(c.check)()
+                few = c.size if c.whole else min(c.size, 64)
+                c.prepare(few)()  # compiles
+                c.check = min(c.check, max(few, int(_JUDGED_S * few / _cpu_of(c.prepare(few))[0])))
+                spent, found = _cpu_of(c.prepare(c.check))
+                c.size = row["rows"] = min(c.size, max(few, int(_TIMED_S * c.check / spent)))
         except Exception as error:
             row["absent"] = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             log(f"    absent: {row['absent']}")
@@ -177,6 +193,7 @@ def race(
         rates = c.size / np.array([cpu for cpu, _ in spent])
         row["rate"] = float(np.median(rates))
         row["rate_lowest"], row["rate_highest"] = float(rates.min()), float(rates.max())
+        row["spread"] = float((rates.max() - rates.min()) / (2.0 * np.median(rates)))
         row["wall_rate"] = float(np.median(c.size / np.array([wall for _, wall in spent])))
         row["rounds"] = rounds
     put_ratios(table)

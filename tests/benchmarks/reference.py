@@ -132,7 +132,9 @@ def _polish(kind, theta, low, high, x, w, y, bounded, c, a):
                 jac[j, k] = (r1[k] - r[k]) / step
         gram, slope = jac @ jac.T, jac @ r
         for j in range(q):  # at a bound, and wanting to go further
-            pinned[j] = (theta[j] <= low[j] and slope[j] > 0) or (theta[j] >= high[j] and slope[j] < 0)
+            pinned[j] = (theta[j] <= low[j] and slope[j] > 0) or (
+                theta[j] >= high[j] and slope[j] < 0
+            )
             if pinned[j]:
                 slope[j] = 0.0
         moved = False

@@ -49,11 +49,11 @@ class Sizes:
     """
 
     def __init__(self, quick: bool) -> None:
-        self.rounds = 2 if quick else 7
+        self.rounds = 2 if quick else 5
         self.fits = {
             "ours": 2_000 if quick else 40_000,
             "scipy": 100 if quick else 1_500,
-            "slow": 20 if quick else 250,
+            "slow": 20 if quick else 200,
             "check": 50 if quick else 1_000,
             "check_ours": 2_000 if quick else 40_000,
         }

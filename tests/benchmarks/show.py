@@ -14,6 +14,7 @@ _START, _END = "<!-- tables: written by tests/benchmarks/show.py -->", "<!-- end
 _COLUMNS = (
     ("rate", "per CPU-s", "rate"),
     ("wall_rate", "per s", "rate"),
+    ("spread", "±", "rounded"),
     ("ratio", "plkit is × faster", "ratio"),
     ("of_read_limit", "of read limit", "share"),
     ("at_optimum", "at optimum", "percent"),
@@ -52,6 +53,7 @@ def _write(value: Any, how: str) -> str:
     if how == "percent":
         return f"{100 * v:.2f} %" if 0.99 <= v < 1.0 else f"{100 * v:.1f} %" if v < 1 else "100 %"
     return {
+        "rounded": f"{100 * v:.0f} %",
         "share": f"{v:.2f}", "signed": f"{v:+.2f}", "times": f"{v:.2f} ×", "seconds": f"{v:.3f} s"
     }[how]  # fmt: skip
 
