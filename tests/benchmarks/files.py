@@ -16,7 +16,7 @@ from benchmarks.unmixing import Cube, UnmixJudge, cube
 from plkit.names import COMPONENT, WAVELENGTH, X, Y
 
 
-def write(path: Path, side: int, quick: bool) -> tuple[Cube, int]:
+def write(path: Path, side: int) -> tuple[Cube, int]:
     """netCDF-4 of counts: uint16, zlib 4 with shuffle, chunks of 32 × 32 spectra."""
     data = cube(side * side, np.uint16)
     flat = data.dataset(side * side).intensity

@@ -110,9 +110,11 @@ def installed(package: str) -> str:
         return ""
 
 
-def package_of(name: str) -> str:
-    """What the ``bench`` extra is for, when a peer is missing."""
-    return f"{name} is not installed"
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextlib.contextmanager
@@ -161,7 +163,7 @@ def race(
         }  # fmt: skip
         table.rows.append(row)
         if not row["version"]:
-            row["absent"] = package_of(c.package)
+            row["absent"] = f"{c.package} is not installed"
             continue
         log(f"  {c.name}")
         try:
@@ -210,10 +212,7 @@ def put_ratios(table: Table, key: str = "rate") -> None:
 
 def scaling(table: Table, contenders: Sequence[Contender], rounds: int) -> None:
     """Wall time of plkit's own contenders on one and on two threads, in turn."""
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    if cores < 2:
+    if cores() < 2:
         return
     for c in contenders:
         row = next(r for r in table.rows if r["contender"] == c.name)
@@ -231,3 +230,23 @@ def scaling(table: Table, contenders: Sequence[Contender], rounds: int) -> None:
         # Other processes can only lengthen a run, so the shortest of each is nearest the truth.
         row["two_threads"] = min(walls[1]) / min(walls[2])
         row["two_threads_median"] = float(np.median(walls[1]) / np.median(walls[2]))
+
+
+def wall_time(table: Table, everybody: Sequence[Contender], rounds: int) -> None:
+    """As a user runs it: every contender with all the threads it takes, in turn."""
+    rows = {r["contender"]: r for r in table.rows}
+    alive = [c for c in everybody if "rate" in rows[c.name]]
+    walls: list[list[float]] = [[] for _ in alive]
+    for _ in range(rounds):
+        for c, spent in zip(alive, walls, strict=True):
+            with limited(cores()):
+                work = c.prepare(c.size)
+                start = time.perf_counter()
+                work()
+                spent.append(time.perf_counter() - start)
+    for c, spent in zip(alive, walls, strict=True):
+        row = rows[c.name]
+        row["cpu_rate"], row["cpu_ratio"] = row["rate"], row.get("ratio")
+        row["wall_rate"] = c.size / float(np.median(spent))
+        row["wall_rate_highest"] = c.size / min(spent)
+    put_ratios(table, "wall_rate")

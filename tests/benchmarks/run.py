@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np  # noqa: E402
 
 from benchmarks import files, fitters, problems, startup, unmixing  # noqa: E402
-from benchmarks.harness import Table, installed, put_ratios, race, scaling  # noqa: E402
+from benchmarks.harness import Table, installed, limited, race, scaling, wall_time  # noqa: E402
 from benchmarks.reference import best_of_starts, lowest_chisqr  # noqa: E402
 from benchmarks.score import Judge  # noqa: E402
 from benchmarks.show import text  # noqa: E402
@@ -134,10 +134,6 @@ def _generic(sizes: Sizes) -> list[Table]:
 
 def _robust(sizes: Sizes) -> list[Table]:
     """How often plkit's default fit is at the global optimum, easy and hard."""
-    import functools
-
-    from benchmarks.harness import Contender, limited
-
     table = Table("optimum", "Global optimum of two exponentials", "share of the traces")
     for ratio, peaks in (((4.0, 15.0), (5000, 300, 100)), ((2.0, 4.0), (5000, 1000, 300))):
         for peak in peaks:
@@ -145,8 +141,7 @@ def _robust(sizes: Sizes) -> list[Table]:
             _log(f"optimum: {name}")
             problem = problems.biexponential(peak, sizes.robust, ratio)
             judge = Judge(problem, lowest_chisqr(problem, sizes.robust))
-            everybody = fitters.contenders(problem, judge, sizes.fits)
-            ours: Contender = everybody[0]
+            ours = fitters.contenders(problem, judge, sizes.fits)[0]
             row: dict[str, Any] = {
                 "contender": name, "package": "plkit", "version": installed("plkit"), "ours": True,
                 "note": "", "absent": "",
@@ -155,7 +150,7 @@ def _robust(sizes: Sizes) -> list[Table]:
             try:
                 with limited(2):
                     found = ours.prepare(sizes.robust)()
-                row |= functools.partial(judge)(found)
+                row |= judge(found)
             except Exception as error:
                 row["absent"] = f"{type(error).__name__}: {error}"[:200]
     table.conditions["text"] = f"{sizes.robust} traces each, of plkit.fit_model."
@@ -188,42 +183,17 @@ def _files(sizes: Sizes) -> list[Table]:
     table = Table("files", title, "pixels of 1024 channels per second of wall time, all threads")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "cube.nc"
-        data, size = files.write(path, sizes.side, False)
+        data, size = files.write(path, sizes.side)
         n = sizes.side**2
         everybody = files.contenders(data, path, n, min(n, sizes.unmixing["check"]))
         race(table, everybody, sizes.rounds, _log)
         scaling(table, [c for c in everybody if c.ours], sizes.rounds)
-        _wall(table, everybody, sizes.rounds)
+        wall_time(table, everybody, sizes.rounds)
     table.conditions |= {
         "bytes": size, "pixels": n, "by_wall": True,
         "text": f"{n} pixels, {2048 * n / 1e6:.0f} MB, {size / 1e6:.0f} MB on disk and in the system's cache.",
     }  # fmt: skip
     return [table]
-
-
-def _wall(table: Table, everybody: list[Any], rounds: int) -> None:
-    """As a user runs it: every contender with all the threads it takes, in turn."""
-    from benchmarks.harness import limited
-
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    rows = {r["contender"]: r for r in table.rows}
-    alive = [c for c in everybody if "rate" in rows[c.name]]
-    walls: list[list[float]] = [[] for _ in alive]
-    for _ in range(rounds):
-        for c, spent in zip(alive, walls, strict=True):
-            with limited(cores):
-                work = c.prepare(c.size)
-                start = time.perf_counter()
-                work()
-                spent.append(time.perf_counter() - start)
-    for c, spent in zip(alive, walls, strict=True):
-        row = rows[c.name]
-        row["cpu_rate"], row["cpu_ratio"] = row["rate"], row.get("ratio")
-        row["wall_rate"] = c.size / float(np.median(spent))
-        row["wall_rate_highest"] = c.size / min(spent)
-    put_ratios(table, "wall_rate")
 
 
 TABLES: dict[str, Callable[[Sizes], list[Table]]] = {
