@@ -41,6 +41,8 @@ _PUBLIC: dict[str, str] = {
     "unmix": "plkit.unmixing",
     "fit_model": "plkit.fit",
     "fit_kinetics": "plkit.kinetics",
+    "fit_lifetimes": "plkit.lifetimes",
+    "expected_decay": "plkit.lifetimes",
     "verdict": "plkit.kinetics",
     "VerdictThresholds": "plkit.kinetics",
     "LaserSpot": "plkit.sim",
@@ -69,11 +71,13 @@ __all__ = [
     "conform",
     "convert",
     "errors",
+    "expected_decay",
     "fit_arrhenius",
     "fit_diffusion_temperature",
     "fit_fick_movie",
     "fit_fick_profile",
     "fit_kinetics",
+    "fit_lifetimes",
     "fit_model",
     "fit_peaks",
     "info",
@@ -107,6 +111,7 @@ if TYPE_CHECKING:
     from plkit.fit import fit_model
     from plkit.io import convert, info, read, write
     from plkit.kinetics import VerdictThresholds, fit_kinetics, verdict
+    from plkit.lifetimes import expected_decay, fit_lifetimes
     from plkit.peaks import fit_peaks
     from plkit.schema import conform, validate
     from plkit.sim import Film, LaserSpot, Layer, simulate_heating, simulate_study

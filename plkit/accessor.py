@@ -43,6 +43,6 @@ class PlAccessor:
 
 
 _TAKES_DATASET = (
-    "validate", "conform", "write", "fit_peaks", "unmix", "fit_kinetics", "verdict", "fit_arrhenius",
+    "validate", "conform", "write", "fit_peaks", "unmix", "fit_kinetics", "fit_lifetimes", "verdict", "fit_arrhenius",
     "fit_fick_profile", "fit_diffusion_temperature", "composition_map",
 )  # fmt: skip

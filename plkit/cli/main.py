@@ -70,6 +70,13 @@ def _guarded(words: list[str], debug: bool) -> int:
         # The reader of our output went away ("| head"): nothing to say, and nothing to say it to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAULT
+    except OSError as error:
+        # A disk that is full, a folder that is none: the user's, and not foreseen where it arose.
+        if debug:
+            _print_traceback(error)
+        where = f"'{error.filename}'" if error.filename else "a file"
+        print(f"Cannot go on because {where} cannot be used ({error.strerror}).", file=sys.stderr)
+        return EXIT_INPUT
     except Exception as error:
         if debug:
             _print_traceback(error)

@@ -6,6 +6,8 @@ Levenberg–Marquardt on numpy arrays; heights and background are eliminated at 
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -121,9 +123,15 @@ def find_second_line(axis: Axis, spectra: Array, variance: Array | None) -> Seco
     """
     n = spectra.shape[0]
     out = SecondLine(*(np.full(n, np.nan) for _ in range(4)))
-    for start in range(0, n, _BLOCK):
-        at = slice(start, start + _BLOCK)
-        block = _block(axis, spectra[at], None if variance is None else variance[at])
+    places = [slice(start, start + _BLOCK) for start in range(0, n, _BLOCK)]
+
+    def compare(at: slice) -> SecondLine:
+        return _block(axis, spectra[at], None if variance is None else variance[at])
+
+    # numpy lets go of the interpreter in what costs time here, so threads share the blocks.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        blocks = list(pool.map(compare, places))
+    for at, block in zip(places, blocks, strict=True):
         for whole, part in zip(
             (out.bic, out.separation, out.height, out.width),
             (block.bic, block.separation, block.height, block.width),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import xarray as xr
 
 from plkit import names
+from plkit.errors import PlkitWarning
 from plkit.io.common import file_error
 from plkit.io.registry import Reader
 
@@ -82,15 +84,36 @@ def read_zarr(
     -------
     xarray.Dataset
         As stored.
+
+    Warns
+    -----
+    PlkitWarning
+        If parts of an array are not there, which Zarr reads as its fill value.
     """
     import zarr  # noqa: F401  (its absence becomes a MissingExtraError)
 
     path = Path(path)
+    _warn_of_absent_chunks(path)
     # On a local disk, listing the store is as quick as consolidated metadata, which may be absent.
     ds = xr.open_dataset(
         path, engine="zarr", decode_timedelta=False, chunks=chunks, consolidated=False
     )
     return _with_units(path, ds if chunks is not None else ds.load(), units)
+
+
+def _warn_of_absent_chunks(path: Path) -> None:
+    """A store that was copied in part reads as zeros; plkit itself writes every chunk."""
+    import zarr
+
+    for name, array in zarr.open_group(path, mode="r").arrays():
+        absent = array.nchunks - array.nchunks_initialized
+        if absent and array.ndim:
+            warnings.warn(
+                f"'{path.name}' lacks {absent} of the {array.nchunks} chunks of '{name}': they read as "
+                f"{array.fill_value}, not as what was measured. Copy the store again.",
+                PlkitWarning,
+                stacklevel=4,
+            )
 
 
 def _with_units(path: Path, ds: xr.Dataset, units: Mapping[str, str] | None) -> xr.Dataset:

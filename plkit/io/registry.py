@@ -131,6 +131,10 @@ def head_of(path: Path) -> bytes:
             "you have no permission to read it",
             "Ask its owner, or copy the file.",
         ) from None
+    except OSError as error:
+        raise FileFormatError(
+            f"read '{path}'", f"the system cannot read it ({error.strerror})", "Copy it to a disk."
+        ) from None
     if not head:
         raise file_error(path, "the file is empty (0 bytes)", "Copy it again from the instrument.")
     return head

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import struct
 import warnings
 from collections.abc import Mapping
 from functools import partial
@@ -57,6 +58,8 @@ def load(module: str, path: Path) -> list[dict[str, Any]]:
         With ``data``, ``axes``, ``metadata``.
     """
     reader = importlib.import_module(f"rsciio.{module}")
+    if module == "renishaw":
+        _refuse_cut_wdf(path)
     log = logging.getLogger("rsciio")
     level = log.level
     log.setLevel(logging.ERROR)
@@ -250,6 +253,25 @@ def _quantity_unit(signal: dict[str, Any]) -> str:
     """Unit in a quantity such as ``Intensity (Counts/s)``."""
     quantity = str(signal.get("metadata", {}).get("Signal", {}).get("quantity", ""))
     return quantity[quantity.find("(") + 1 : quantity.rfind(")")] if "(" in quantity else ""
+
+
+def _refuse_cut_wdf(path: Path) -> None:
+    """Blocks of name (4 bytes), number (4) and length (8) follow each other up to the end of the file.
+
+    Of a file that was cut, RosettaSciIO gives the channels that are left.
+    """
+    size, at = path.stat().st_size, 0
+    with path.open("rb") as handle:
+        while at < size:
+            handle.seek(at)
+            head = handle.read(16)
+            length = struct.unpack("<8xQ", head)[0] if len(head) == 16 else 16
+            if length < 16 or at + length > size:
+                raise file_error(
+                    path, f"the file ends after {size} bytes, inside one of its blocks (truncated)",
+                    "Copy it again from the instrument.",
+                )  # fmt: skip
+            at += length
 
 
 def _sniff_hdf5(path: Path, head: bytes, attr: str, value: str) -> bool:

@@ -224,9 +224,16 @@ def _chunks(variable: xr.Variable) -> tuple[int, ...]:
 
 
 def _through_temporary(path: Path, write_to: Callable[[Path], Any]) -> Path:
-    handle, name = tempfile.mkstemp(
-        prefix=f".{path.stem[:40]}-", suffix=path.suffix, dir=path.parent
-    )
+    try:
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.stem[:40]}-", suffix=path.suffix, dir=path.parent
+        )
+    except OSError as exc:
+        raise FileFormatError(
+            f"write '{path.name}'",
+            f"no file can be made in '{path.parent}' ({exc.strerror})",
+            "Choose another folder.",
+        ) from exc
     os.close(handle)
     temporary = Path(name)
     try:
@@ -243,7 +250,7 @@ def _through_temporary(path: Path, write_to: Callable[[Path], Any]) -> Path:
 
 def _write_zarr(ds: xr.Dataset, path: Path) -> Path:
     try:
-        import zarr  # noqa: F401
+        import zarr
     except ImportError as exc:
         raise MissingExtraError(
             f"write '{path.name}'", "Zarr needs 'zarr', which is not installed",
@@ -257,7 +264,9 @@ def _write_zarr(ds: xr.Dataset, path: Path) -> Path:
     # A store is a folder, which cannot be replaced in one step: the old one steps aside first.
     with tempfile.TemporaryDirectory(prefix=f".{path.stem[:40]}-", dir=path.parent) as folder:
         new, old = Path(folder, "new.zarr"), Path(folder, "old.zarr")
-        ds.to_zarr(new, mode="w", encoding=encoding, zarr_format=3, consolidated=False)
+        # Every chunk, so that one which is absent was lost.
+        with zarr.config.set({"array.write_empty_chunks": True}):
+            ds.to_zarr(new, mode="w", encoding=encoding, zarr_format=3, consolidated=False)
         if path.exists():
             shutil.move(path, old)
         os.replace(new, path)

@@ -606,8 +606,15 @@ def simulate_study(
     out = Path(folder)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError("simulate a study", f"'{out}' is not an empty folder", "Give a new folder.")
+    if seed < 0:
+        raise DataError("simulate a study", f"the seed is {seed}, not zero or a positive number")
     design = small_design() if small else default_design()
-    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            "simulate a study", f"'{out}' cannot be made ({error.strerror})", "Name another folder."
+        ) from error
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as work:
         # Beside the folder first, so that an interrupted run leaves nothing half done.
         made = Path(work) / "study"

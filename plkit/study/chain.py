@@ -12,14 +12,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import xarray as xr
 
 import plkit
 from plkit import names
-from plkit.errors import DataError, PlkitWarning
+from plkit.errors import DataError, PlkitError, PlkitWarning
 from plkit.names import (
     COMPONENT,
     INTENSITY,
@@ -39,6 +39,11 @@ if TYPE_CHECKING:
     from plkit.kinetics import Verdict
 
 __all__ = ["SampleResult", "StudyResult", "analyse_exposure", "analyse_study"]
+
+# A biexponential with a plateau has five parameters.
+_FEWEST_SPECTRA: Final = 6
+# Rise of an emission fraction over a series that is no noise and no drift [1].
+_CLEAR_RISE: Final = 0.05
 
 
 @dataclass
@@ -298,20 +303,21 @@ def _maps(
     for power, file in sorted((sample.maps or {}).items()):
         with notes.at(f"{name}, {file}"):
             cube = files.load_at(name, file, power, "maps").squeeze(POWER)
-            if not {Y, X} <= set(cube.dims):
+            dims = [str(d) for d in cube[INTENSITY].dims if d not in SPECTRAL_DIMS]
+            if set(dims) != {Y, X}:
                 raise DataError(
                     f"map '{file}'",
-                    f"its dims are {', '.join(map(str, cube.sizes))}, not y and x",
-                    "A map needs both; use 'exposure' for a series.",
+                    f"its spectra run over {' and '.join(dims) or 'nothing'}, not over y and x",
+                    "A map needs both and nothing else; use 'exposure' for a series.",
                 )
             own = refs if _same_axis(cube, refs) else files.references(name, cube)
             assert own is not None
             fractions.append(at_power(_unmix(cube, own, sample), power))
             compositions.append(at_power(_composition(recipe, cube), power))
     with notes.at(f"{name}, maps"):
-        maps = stack_powers(fractions, f"{name}, maps")
+        maps = stack_powers(fractions)
         result.groups["maps"] = maps
-        result.groups["composition"] = stack_powers(compositions, f"{name}, maps")
+        result.groups["composition"] = stack_powers(compositions)
         if "kinetics" not in result.groups:
             return
         options = sample.diffusion

@@ -58,7 +58,9 @@ class StudyFiles:
         """
         ds = self._read(("samples", sample, role), file)
         if INTENSITY not in ds or not {WAVELENGTH, ENERGY} & set(ds[INTENSITY].dims):
-            found = ", ".join(f"{n}({', '.join(map(str, v.dims))})" for n, v in ds.data_vars.items())
+            found = ", ".join(
+                f"{n}({', '.join(map(str, v.dims))})" for n, v in ds.data_vars.items()
+            )
             raise DataError(
                 f"use '{file}'",
                 f"it holds {found}, not '{INTENSITY}' over {WAVELENGTH} or {ENERGY}",
@@ -85,7 +87,7 @@ class StudyFiles:
             parts = [
                 self.load_at(sample, f, p, "exposure") for p, f in sorted(entry.exposure.items())
             ]
-            ds = stack_powers(parts, f"{sample}, exposure")
+            ds = stack_powers(parts)
         elif entry.exposure is not None:
             ds = self.load(sample, entry.exposure)
         else:
@@ -113,7 +115,7 @@ class StudyFiles:
                 f"its exposure was measured at {', '.join(f'{p:g}' for p in powers)} µW, not once at each power",
                 "Results are told apart by the power: make repeated spots samples of their own.",
             )
-        return _series(ds, sample, "exposure").transpose(POWER, TIME, ...)
+        return _series(ds, sample, "exposure").sortby(POWER).transpose(POWER, TIME, ...)
 
     def recovery(self, sample: str) -> xr.Dataset:
         """Series in the dark."""
@@ -284,9 +286,9 @@ def at_power(ds: xr.Dataset, power_uw: float) -> xr.Dataset:
     return ds
 
 
-def stack_powers(parts: list[xr.Dataset], place: str) -> xr.Dataset:
+def stack_powers(parts: list[xr.Dataset]) -> xr.Dataset:
     """Put the powers side by side; axes must agree."""
-    _warn_where_noise_differs(parts, place)
+    _warn_where_noise_differs(parts)
     try:
         ds = xr.concat(
             parts,
@@ -299,22 +301,39 @@ def stack_powers(parts: list[xr.Dataset], place: str) -> xr.Dataset:
         )
     except ValueError as error:
         raise DataError(
-            f"put the powers of {place} side by side",
-            "their axes differ",
+            "put the powers side by side", _difference(parts) or "their axes differ",
             "Crop or resample them to the same axes first.",
-        ) from error
+        ) from error  # fmt: skip
     ds[POWER].attrs.update(names.attrs(POWER))
     return ds
 
 
-def _warn_where_noise_differs(parts: list[xr.Dataset], place: str) -> None:
+def _difference(parts: list[xr.Dataset]) -> str:
+    """In which axis the first two powers that disagree do so."""
+    first = parts[0]
+    for part in parts[1:]:
+        for dim in (d for d in first.dims if d != POWER):
+            a, b = first[dim].values, part[dim].values if dim in part.dims else np.empty(0)
+            if a.shape != b.shape or not np.array_equal(a, b):
+                at = [f"{float(p[POWER].values[0]):g} µW" for p in (part, first)]
+                return f"the axis '{dim}' has {_span(b)} at {at[0]}, not {_span(a)} as at {at[1]}"
+    return ""
+
+
+def _span(axis: np.ndarray) -> str:
+    if axis.size == 0:
+        return "no values"
+    return f"{axis.size} {'value' if axis.size == 1 else 'values'} from {axis[0]:g} to {axis[-1]:g}"
+
+
+def _warn_where_noise_differs(parts: list[xr.Dataset]) -> None:
     for name in (NOISE_GAIN, NOISE_FLOOR):
         found = [p[name] for p in parts if name in p]
         if any(
             f.shape != found[0].shape or not np.allclose(f, found[0], rtol=0.05) for f in found
         ) or len(found) % len(parts):
             warnings.warn(
-                f"'{name}' differs between the powers of {place}; that of the first is used",
+                f"'{name}' differs between the powers; that of the first is used",
                 PlkitWarning,
                 stacklevel=3,
             )

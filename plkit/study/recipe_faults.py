@@ -195,7 +195,10 @@ def _model_of(annotation: Any) -> type[BaseModel] | None:
 def _fields(table: KeyPath) -> dict[str, FieldInfo]:
     """Keys that the table at ``table`` may have."""
     fields = dict(Recipe.model_fields)
-    for part in table:
+    if table == ("samples",):
+        return {}
+    # The name of a sample is no key, though it may be spelled like one: [samples.film].
+    for part in table if table[:1] != ("samples",) else ("samples", *table[2:]):
         if isinstance(part, str) and part in fields:
             model = _model_of(fields[part].annotation)
             fields = dict(model.model_fields) if model else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -63,20 +64,29 @@ def run_study(
             f"run {loaded.path}", f"the output '{target}' is a file, not a folder", "Name a folder."
         )
     _refuse_strangers(loaded, target)
+    _refuse_unwritable(loaded, target)
     return _publish(loaded, target, analyse_study(loaded, progress=progress), progress)
 
 
 def _refuse_strangers(recipe: Recipe, target: Path) -> None:
     """A folder that holds files but no results of ours is not a place for results."""
-    if (
-        target.is_dir()
-        and any(target.iterdir())
-        and not any((target / n).exists() for n in _OWN_NAMES)
-    ):
+    if target.is_dir() and any(target.iterdir()) and not (target / "results.nc").exists():
         raise RecipeError(
             f"run {recipe.path}",
             f"the output '{target}' holds other files, not results of plkit",
             "Name a new folder.",
+        )
+
+
+def _refuse_unwritable(recipe: Recipe, target: Path) -> None:
+    """Say before the work, not after it, that the results cannot be kept."""
+    above = next(p for p in target.parents if p.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        found = "not writable" if above.is_dir() else "a file"
+        raise RecipeError(
+            f"run {recipe.path}",
+            f"the output '{target}' cannot be made, '{above}' is {found}, not a folder to write in",
+            "Name another folder.",
         )
 
 

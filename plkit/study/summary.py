@@ -47,7 +47,7 @@ def summarise(recipe: Recipe, results: dict[str, SampleResult], notes: list[str]
         "title": recipe.study.title,
         "samples": samples,
         "diffusion": diffusion,
-        "warnings": [*notes, *_distrust(results)],
+        "warnings": [*notes, *_distrust(results), *_not_stated(recipe, results)],
     }
 
 
@@ -125,6 +125,25 @@ def _diffusion(ds: xr.Dataset) -> dict[str, Any]:
         "activation_energy_ev": _estimate(ds, "activation_energy"),
         "d_293k_m2_s": _estimate(ds, "d_293k"),
     }
+
+
+def _not_stated(recipe: Recipe, results: dict[str, SampleResult]) -> list[str]:
+    """What the temperature scale rests on and nobody gave a σ."""
+    lines = []
+    for name, r in results.items():
+        if "arrhenius" not in r.groups or recipe.laser is None or recipe.substrate is None:
+            continue
+        stated = {
+            "spot_radius_stderr_um": recipe.laser.spot_radius_stderr_um,
+            "absorptance_stderr": recipe.samples[name].absorptance_stderr,
+            "conductivity_stderr_w_mk of the substrate": recipe.substrate.conductivity_stderr_w_mk,
+        }
+        absent = [key for key, value in stated.items() if value == 0]
+        if absent:
+            lines.append(
+                f"{name}: {', '.join(absent)} not stated: the σ of the activation energy is too small by that"
+            )
+    return lines
 
 
 def _share_misfit(unmixed: xr.Dataset, gain_is_known: bool) -> float:
