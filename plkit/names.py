@@ -555,6 +555,42 @@ TABLE: Final[dict[str, Quantity]] = {
             "Background scale",
             "How often the given background is in the data.",
         ),
+        # fits: what stands beside the parameters
+        _q(
+            "model_index",
+            "1",
+            "",
+            "Chosen model",
+            "The one with the lowest BIC; -1 where there is none.",
+        ),
+        _q(
+            "bic_margin",
+            "1",
+            "ΔBIC",
+            "Margin of the chosen model",
+            "BIC of the second best minus that of the chosen one.",
+        ),
+        _q(
+            "free_rates_delta_bic",
+            "1",
+            "ΔBIC",
+            "Evidence for free rates",
+            "BIC with shared rates minus BIC with free ones; positive where free rates are justified.",
+        ),
+        _q(
+            "free_rates_p",
+            "1",
+            "p",
+            "Test of shared rates",
+            "Probability of so large a gain by free rates, were the shared ones true.",
+        ),
+        _q(
+            "delta_chisqr",
+            "1",
+            "Δχ²",
+            "Rise of chi-square",
+            "Above the minimum, all other parameters fitted anew.",
+        ),
         # decay traces
         # lifetimes
         _q(

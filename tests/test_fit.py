@@ -274,7 +274,7 @@ def test_stderr_of_fewer_dims_and_other_unit(rng):
     ("change", "match"),
     [
         (lambda d: {"dim": "delay"}, "has dims y, time, x, not the required delay"),
-        (lambda d: {"engine": "gpu"}, "'engine' is 'gpu', not one of lmfit"),
+        (lambda d: {"engine": "gpu"}, "'engine' is 'gpu', not one of batched, lmfit"),
         (lambda d: {"data": d.values}, "is a ndarray, not an xarray.DataArray"),
         (lambda d: {"data": d.isel(x=slice(0, 0))}, "no values"),
         (lambda d: {"data": d.drop_vars(TIME)}, "no coordinate values"),

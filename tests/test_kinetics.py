@@ -409,3 +409,61 @@ def test_lazy_input_and_accessor():
     ds = unmixed(falling())
     lazy = ds.chunk({COMPONENT: 1}).pl.fit_kinetics()
     xr.testing.assert_allclose(lazy.drop_attrs(), plkit.fit_kinetics(ds).drop_attrs())
+
+
+# Shared rates -------------------------------------------------------------------------------------
+
+
+def test_shared_rates_are_one_pair_for_all_and_free_ones_are_justified_where_they_differ():
+    rng = np.random.default_rng(5)
+    time = axis()
+    share = rng.uniform(0.5, 1.3, 60)
+    slow = np.where(np.arange(60) < 45, 0.005, 0.012)
+    clean = np.stack(
+        [
+            rates.biexponential_decay(time.values, 0.4 * s, 0.04, 0.3 * s, k2, 0.3)
+            for s, k2 in zip(share, slow, strict=True)
+        ]
+    )
+    data = xr.DataArray(
+        clean + rng.normal(0, 0.01, clean.shape), dims=(names.SAMPLE, TIME), coords={TIME: time},
+        attrs=names.attrs("fraction"),
+    )  # fmt: skip
+    same = data.isel({names.SAMPLE: slice(45)})
+    free = fit_kinetics(same, stderr=0.01)
+    shared = fit_kinetics(same, stderr=0.01, rates="shared")
+    for k, truth in (("k1", 0.04), ("k2", 0.005)):
+        assert np.ptp(shared[k].values) == 0
+        assert abs(float(shared[k][0]) - truth) < 4 * float(shared[f"{k}_stderr"][0])
+        # 45 traces know one rate better than each its own
+        assert float(shared[f"{k}_stderr"][0]) < 0.4 * float(free[f"{k}_stderr"].median())
+    assert float((shared.free_rates_delta_bic > 0).mean()) < 0.1
+    assert np.all(np.isfinite(shared.mean_rate_stderr))
+    assert "free k1, k2 justified in" in shared.attrs["summary"]
+    mixed = fit_kinetics(data, stderr=0.01, rates="shared")
+    assert float((mixed.free_rates_delta_bic[45:] > 0).mean()) > 0.9
+    label = xr.DataArray(np.where(np.arange(60) < 45, "slow", "fast"), dims=names.SAMPLE)
+    by_label = fit_kinetics(data, stderr=0.01, rates=label)
+    assert float((by_label.free_rates_delta_bic > 0).mean()) < 0.1
+    assert float(by_label.k2[0]) < 0.008 < float(by_label.k2[-1])
+    bare = fit_kinetics(same, stderr=0.01, rates="shared", plateau=False)
+    assert np.all(bare.plateau == 0)
+
+
+def test_rates_of_another_word_are_refused():
+    with pytest.raises(DataError, match="'rates' is 'fast', not 'free', 'shared'"):
+        fit_kinetics(falling(), rates="fast")
+
+
+def test_summary_of_a_map_in_one_line():
+    rng = np.random.default_rng(6)
+    time = axis()
+    one = rates.exponential_decay(time.values, 0.7, 0.02, 0.3)
+    two = rates.biexponential_decay(time.values, 0.4, 0.04, 0.3, 0.005, 0.3)
+    y = np.stack([[one, two], [two, two * np.nan]]) + rng.normal(0, 1e-3, (2, 2, time.size))
+    data = xr.DataArray(
+        y, dims=("y", "x", TIME), coords={TIME: time}, attrs=names.attrs("fraction")
+    )
+    text = fit_kinetics(data, stderr=1e-3).attrs["summary"]
+    assert text.startswith(("1 of 4 pixels not identifiable: k", "1 of 4 pixels at a bound"))
+    assert text.endswith("1 without signal")

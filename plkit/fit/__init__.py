@@ -3,5 +3,7 @@
 from __future__ import annotations
 
 from plkit.fit.model_fit import fit_model
+from plkit.fit.objective import CountNoise
+from plkit.fit.profile import profile_interval
 
-__all__ = ["fit_model"]
+__all__ = ["CountNoise", "fit_model", "profile_interval"]

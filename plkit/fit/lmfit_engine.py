@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plkit.errors import DataError, PlkitWarning
+from plkit.fit.plan import plan_parameters
 from plkit.fit.result import FitArrays
 from plkit.fit.status import AT_BOUND, FAILED, NO_SIGNAL, NOT_IDENTIFIABLE, OK, has_change
 from plkit.fit.traces import Traces
@@ -17,7 +18,7 @@ from plkit.fit.traces import Traces
 if TYPE_CHECKING:
     from lmfit import Model, Parameters
 
-__all__ = ["fit_with_lmfit"]
+__all__ = ["fit_with_lmfit", "has_guess", "template_of"]
 
 Floats = NDArray[np.float64]
 
@@ -31,7 +32,12 @@ _NUMERICAL = (ValueError, ArithmeticError, np.linalg.LinAlgError)
 
 
 def fit_with_lmfit(
-    traces: Traces, model: Model, params: Parameters | None, progress: bool, action: str
+    traces: Traces,
+    model: Model,
+    params: Parameters | None,
+    progress: bool,
+    action: str,
+    fixed: Mapping[str, Floats] | None = None,
 ) -> FitArrays:
     """Fit every trace by ``model.fit``.
 
@@ -48,6 +54,8 @@ def fit_with_lmfit(
         Show a progress bar.
     action : str
         The words after "Cannot" in errors.
+    fixed : Mapping, optional
+        Values of shape (rows,) of parameters that are fixed trace by trace.
 
     Returns
     -------
@@ -56,13 +64,16 @@ def fit_with_lmfit(
     """
     from tqdm import tqdm
 
-    template = _template(model, params, action)
+    template = template_of(model, params, action)
+    fixed = fixed or {}
+    if fixed:
+        plan_parameters(template, fixed, action)  # refuses unknown names
     order = tuple(template)
     size, rows = len(order), traces.rows
     values, covariance = np.full((rows, size), np.nan), np.full((rows, size, size), np.nan)
     chisqr, nfev = np.full(rows, np.nan), np.zeros(rows, np.int64)
     status = np.full(rows, FAILED, np.int8)
-    n_free = sum(p.vary and p.expr is None for p in template.values())
+    n_free = sum(p.vary and p.expr is None and n not in fixed for n, p in template.items())
     constant = traces.chisqr_constant() if getattr(model, "contains_constant", False) else None
     complaint = ""
     for row in tqdm(range(rows), desc="fit", unit="trace", disable=not progress):
@@ -75,7 +86,10 @@ def fit_with_lmfit(
             continue
         y, x = traces.signal[row, good], traces.x[good]
         weight = None if traces.sigma is None else 1.0 / traces.sigma[row, good]
-        result, complaint = _best_fit(model, params, y, x, weight, complaint)
+        held = {name: float(value[row]) for name, value in fixed.items()}
+        if not all(map(np.isfinite, held.values())):
+            continue
+        result, complaint = _best_fit(model, params, y, x, weight, complaint, held)
         if result is None:
             continue
         chisqr[row], nfev[row] = result.chisqr, result.nfev
@@ -92,7 +106,7 @@ def fit_with_lmfit(
     return FitArrays(order, values, covariance, chisqr, n_free, nfev, status)
 
 
-def _template(model: Model, params: Parameters | None, action: str) -> Parameters:
+def template_of(model: Model, params: Parameters | None, action: str) -> Parameters:
     """Parameters as they are before any fit: names, bounds, ties."""
     first = model.independent_vars[0]
     others = [v for v in model.independent_vars if v not in {first, *model.opts}]
@@ -105,7 +119,7 @@ def _template(model: Model, params: Parameters | None, action: str) -> Parameter
         )
     if params is None:
         template = model.make_params()
-        if not _has_guess(model):
+        if not has_guess(model):
             _refuse_unset(template, "the model has no 'guess', and", action)
         return template
     missing = [name for name in model.param_names if name not in params]
@@ -135,7 +149,7 @@ def _value_or_nan(value: Any) -> float:
     return np.nan if value is None else float(value)
 
 
-def _has_guess(model: Model) -> bool:
+def has_guess(model: Model) -> bool:
     """A composite of models has no guess; nor has a Model of a plain function."""
     from lmfit import Model
 
@@ -146,7 +160,7 @@ def _starts(model: Model, params: Parameters | None, y: Floats, x: Floats) -> It
     if params is not None:
         yield params
         return
-    if not _has_guess(model):
+    if not has_guess(model):
         yield model.make_params()
         return
     yield model.guess(y, **{model.independent_vars[0]: x})
@@ -162,13 +176,17 @@ def _best_fit(
     x: Floats,
     weight: Floats | None,
     complaint: str,
+    held: Mapping[str, float],
 ) -> tuple[Any, str]:
     """Lowest χ² of all starts; None where no start came to an end."""
     best = None
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)
         warnings.filterwarnings("ignore", "Using UFloat objects", UserWarning)
-        for start in _starts(model, params, y, x):
+        for offered in _starts(model, params, y, x):
+            start = offered.copy() if held else offered
+            for name, value in held.items():
+                start[name].set(value=value, vary=False)
             try:
                 result = model.fit(
                     y,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from plkit import names
 from plkit.errors import DataError
 from plkit.fit.status import NO_SIGNAL, status_attrs
-from plkit.fit.traces import Traces
+from plkit.fit.traces import Labels, Traces
 
 __all__ = ["FitArrays", "assemble", "keep_credible"]
 
@@ -34,8 +34,8 @@ class FitArrays:
         fixed parameter, NaN where there is no σ.
     chisqr : numpy.ndarray
         Shape (rows,): Σ [(data − model)/σ]², with σ = 1 where none was given.
-    n_free : int
-        Number of parameters that were varied.
+    n_free : int or numpy.ndarray
+        Number of parameters that were varied; with shape (rows,) where it differs.
     nfev : numpy.ndarray of int
         Shape (rows,).
     status : numpy.ndarray of int8
@@ -46,7 +46,7 @@ class FitArrays:
     values: Floats
     covariance: Floats
     chisqr: Floats
-    n_free: int
+    n_free: int | Floats
     nfev: NDArray[np.int64]
     status: NDArray[np.int8]
 
@@ -72,7 +72,7 @@ def keep_credible(status: NDArray[np.int8], values: Floats) -> Floats:
 
 
 def assemble(
-    arrays: FitArrays, traces: Traces, units: Mapping[str, str], action: str
+    arrays: FitArrays, traces: Traces | Labels, units: Mapping[str, str], action: str
 ) -> xr.Dataset:
     """Label the result of an engine.
 
@@ -80,7 +80,7 @@ def assemble(
     ----------
     arrays : FitArrays
         From an engine.
-    traces : Traces
+    traces : Traces or Labels
         What was fitted.
     units : Mapping
         Unit of every parameter for which it is known.
@@ -132,8 +132,8 @@ def assemble(
     return xr.Dataset(out)
 
 
-def _statistics(arrays: FitArrays, traces: Traces) -> dict[str, Floats]:
-    n, p = traces.n_points.astype(float), float(arrays.n_free)
+def _statistics(arrays: FitArrays, traces: Traces | Labels) -> dict[str, Floats]:
+    n, p = traces.n_points.astype(float), np.asarray(arrays.n_free, dtype=np.float64)
     chi2 = keep_credible(arrays.status, arrays.chisqr)
     left = np.where(n > p, n - p, np.nan)
     # A perfect fit has no logarithm: the smallest number stands for it, as in lmfit.

@@ -50,7 +50,7 @@ def has_change(
     chisqr_constant: ArrayLike,
     chisqr: ArrayLike,
     n_points: ArrayLike,
-    n_free: int,
+    n_free: ArrayLike,
     sigma_known: bool,
 ) -> NDArray[np.bool_]:
     """Tell where a model explains more than a constant does, beyond chance.
@@ -61,7 +61,7 @@ def has_change(
         χ² of the best constant and of the model [1].
     n_points : array_like of int
         Points of each trace.
-    n_free : int
+    n_free : array_like of int
         Free parameters of the model, the constant being one special case of it.
     sigma_known : bool
         False where χ² is in units of the data: then an F test.
@@ -79,10 +79,11 @@ def has_change(
     from scipy.special import chdtri, fdtri
 
     constant, model = np.asarray(chisqr_constant, float), np.asarray(chisqr, float)
-    extra = max(n_free - 1, 1)
+    own = np.asarray(n_free, float)
+    extra = np.maximum(own - 1.0, 1.0)
     gain = constant - model
     if sigma_known:
         return np.asarray(gain > chdtri(extra, _FALSE_ALARM))
-    left = np.maximum(np.asarray(n_points, float) - n_free, 1.0)
+    left = np.maximum(np.asarray(n_points, float) - own, 1.0)
     limit = extra * fdtri(extra, left, 1.0 - _FALSE_ALARM)
     return np.asarray(gain > limit * model / left)

@@ -12,9 +12,38 @@ from numpy.typing import ArrayLike, NDArray
 from plkit import names
 from plkit.errors import DataError, UnitsError
 
-__all__ = ["Traces", "stack_traces"]
+__all__ = ["Labels", "Prepared", "Traces", "constant_chisqr", "prepare", "stack_traces"]
 
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Where the rows of a result belong.
+
+    Parameters
+    ----------
+    outer : xarray.DataArray
+        The data at the first point: dims, shape and coordinates of every result.
+    n_points : numpy.ndarray of int
+        Shape (rows,): points of each trace that are not gaps.
+    """
+
+    outer: xr.DataArray
+    n_points: NDArray[np.int64]
+
+    def label(self, values: ArrayLike, **attrs: Any) -> xr.DataArray:
+        """Give one value per row the dims and coordinates of the data without ``dim``.
+
+        Parameters
+        ----------
+        values : array_like
+            Shape (rows,).
+        **attrs
+            Attributes of the result.
+        """
+        array = np.asarray(values).reshape(self.outer.shape)
+        return xr.DataArray(array, dims=self.outer.dims, coords=self.outer.coords, attrs=attrs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +85,11 @@ class Traces:
         return np.asarray(np.isfinite(self.signal).sum(axis=1), dtype=np.int64)
 
     @property
+    def labels(self) -> Labels:
+        """What is needed to label results."""
+        return Labels(self.outer, self.n_points)
+
+    @property
     def weight(self) -> Floats:
         """1/σ², or 1 where no σ was given; 0 for a gap."""
         finite = np.isfinite(self.signal)
@@ -65,14 +99,8 @@ class Traces:
 
     def chisqr_constant(self) -> Floats:
         """χ² of the best constant of every trace; NaN where a trace has no point."""
-        w, y = self.weight, np.where(np.isfinite(self.signal), self.signal, 0.0)
-        total = w.sum(axis=1)
-        safe = np.where(total > 0, total, 1.0)
-        mean = (w * y).sum(axis=1) / safe
-        chi2 = (w * (y - mean[:, None]) ** 2).sum(axis=1)
-        # What rounding leaves of a trace that is exactly constant is no change.
-        chi2 = np.where(chi2 <= 1e-24 * (w * y**2).sum(axis=1), 0.0, chi2)
-        return np.where(total > 0, chi2, np.nan)
+        y = np.where(np.isfinite(self.signal), self.signal, 0.0)
+        return constant_chisqr(y, self.weight)
 
     def label(self, values: ArrayLike, **attrs: Any) -> xr.DataArray:
         """Give one value per row the dims and coordinates of the data without ``dim``.
@@ -84,8 +112,125 @@ class Traces:
         **attrs
             Attributes of the result.
         """
-        array = np.asarray(values).reshape(self.outer.shape)
-        return xr.DataArray(array, dims=self.outer.dims, coords=self.outer.coords, attrs=attrs)
+        return self.labels.label(values, **attrs)
+
+
+def constant_chisqr(y: Floats, weight: Floats) -> Floats:
+    """χ² of the best constant of every trace; NaN where a trace has no point.
+
+    Parameters
+    ----------
+    y : numpy.ndarray
+        Shape (rows, points); any finite number in gaps.
+    weight : numpy.ndarray
+        1/σ², zero in gaps.
+    """
+    total = weight.sum(axis=1)
+    safe = np.where(total > 0, total, 1.0)
+    mean = (weight * y).sum(axis=1) / safe
+    chi2 = (weight * (y - mean[:, None]) ** 2).sum(axis=1)
+    # What rounding leaves of a trace that is exactly constant is no change.
+    chi2 = np.where(chi2 <= 1e-24 * (weight * y**2).sum(axis=1), 0.0, chi2)
+    return np.asarray(np.where(total > 0, chi2, np.nan))
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Checked input of a fit, not yet loaded where it is lazy.
+
+    Parameters
+    ----------
+    data : xarray.DataArray
+        Dims (…, dim), ascending along ``dim``.
+    sigma : xarray.DataArray or None
+        One σ in the unit of the data; some of its dims, ``dim`` last.
+    x : numpy.ndarray
+        The axis.
+    dim : str
+        Dimension along which the fits run.
+    unit, x_unit : str
+        Units of data and axis; empty where not stated.
+    """
+
+    data: xr.DataArray
+    sigma: xr.DataArray | None
+    x: Floats
+    dim: str
+    unit: str
+    x_unit: str
+
+    @property
+    def outer(self) -> xr.DataArray:
+        """The data at the first point: dims, shape and coordinates of every result."""
+        return self.data.isel({self.dim: 0}, drop=True)
+
+    @property
+    def lazy(self) -> bool:
+        """True where the data are read only when they are needed."""
+        return self.data.chunks is not None
+
+
+def prepare(
+    data: xr.DataArray, dim: str, stderr: xr.DataArray | ArrayLike | None, action: str
+) -> Prepared:
+    """Check an array and its σ, and turn them so that ``dim`` comes last and ascends.
+
+    Parameters
+    ----------
+    data : xarray.DataArray
+        Shape (…, dim); a number type. NaN is a gap.
+    dim : str
+        Dimension along which the fits run; its coordinate has finite numbers.
+    stderr : xarray.DataArray, array_like or None
+        One σ, in the unit of the data: broadcast to it.
+    action : str
+        The words after "Cannot" in errors.
+
+    Returns
+    -------
+    Prepared
+        Nothing is loaded.
+
+    Raises
+    ------
+    DataError
+        If the dimension, its coordinate or the shape of ``stderr`` does not fit, or if there is no
+        value at all.
+    UnitsError
+        If data and ``stderr`` have different units.
+    """
+    if not isinstance(data, xr.DataArray):
+        raise DataError(
+            action,
+            f"the data is a {type(data).__name__}, not an xarray.DataArray",
+            "Pick a variable of the dataset, or wrap the numbers: xr.DataArray(values, dims=...).",
+        )
+    if dim not in data.dims:
+        found = ", ".join(map(str, data.dims)) or "none"
+        raise DataError(
+            action,
+            f"the data has dims {found}, not the required {dim}",
+            "Name the dimension along which to fit, or rename it.",
+        )
+    if data.size == 0:
+        raise DataError(action, f"the data has shape {data.shape}: no values")
+    if data.dtype.kind not in "iufb":
+        raise DataError(action, f"the data has dtype {data.dtype}, not a real number")
+    x = _axis(data, dim, action)
+    moved = data.transpose(..., dim)
+    sigma = None if stderr is None else _sigma(data, moved, stderr, action)
+    order = np.argsort(x, kind="stable")
+    if not np.array_equal(order, np.arange(x.size)):
+        x, moved = x[order], moved.isel({dim: order})
+        sigma = sigma if sigma is None or dim not in sigma.dims else sigma.isel({dim: order})
+    return Prepared(
+        moved,
+        sigma,
+        x,
+        dim,
+        str(data.attrs.get("units", "")),
+        str(data[dim].attrs.get("units", "")),
+    )
 
 
 def stack_traces(
@@ -118,43 +263,40 @@ def stack_traces(
     UnitsError
         If data and ``stderr`` have different units.
     """
-    if not isinstance(data, xr.DataArray):
-        raise DataError(
-            action,
-            f"the data is a {type(data).__name__}, not an xarray.DataArray",
-            "Pick a variable of the dataset, or wrap the numbers: xr.DataArray(values, dims=...).",
-        )
-    if dim not in data.dims:
-        found = ", ".join(map(str, data.dims)) or "none"
-        raise DataError(
-            action,
-            f"the data has dims {found}, not the required {dim}",
-            "Name the dimension along which to fit, or rename it.",
-        )
-    if data.size == 0:
-        raise DataError(action, f"the data has shape {data.shape}: no values")
-    if data.dtype.kind not in "iufb":
-        raise DataError(action, f"the data has dtype {data.dtype}, not a real number")
-    x = _axis(data, dim, action)
-    order = np.argsort(x, kind="stable")
-    moved = data.transpose(..., dim)
-    n = x.size
-    signal = np.asarray(moved.values, dtype=np.float64)[..., order].reshape(-1, n)
-    signal = np.where(np.isfinite(signal), signal, np.nan)
+    ready = prepare(data, dim, stderr, action)
+    n = ready.x.size
     sigma = None
-    if stderr is not None:
-        sigma = _sigma(data, moved, stderr, action)[..., order].reshape(-1, n)
-        good = np.isfinite(sigma) & (sigma > 0) & np.isfinite(signal)
-        signal, sigma = np.where(good, signal, np.nan), np.where(good, sigma, np.nan)
-    return Traces(
-        x[order],
-        signal,
-        sigma,
-        moved.isel({dim: 0}, drop=True),
-        dim,
-        str(data.attrs.get("units", "")),
-        str(data[dim].attrs.get("units", "")),
-    )
+    if ready.sigma is not None:
+        sigma = ready.sigma.broadcast_like(ready.data).transpose(*ready.data.dims).values
+        sigma = sigma.reshape(-1, n)
+    signal, sigma = rows_of(ready.data.values.reshape(-1, n), sigma, action)
+    return Traces(ready.x, signal, sigma, ready.outer, dim, ready.unit, ready.x_unit)
+
+
+def rows_of(
+    signal: ArrayLike, sigma: ArrayLike | None, action: str
+) -> tuple[Floats, Floats | None]:
+    """Make float64 rows in which every gap is NaN, in signal and σ alike.
+
+    Parameters
+    ----------
+    signal, sigma : array_like
+        Shape (rows, points).
+    action : str
+        The words after "Cannot" in errors.
+    """
+    y = np.asarray(signal, dtype=np.float64)
+    whole = bool(np.isfinite(y).all())
+    if sigma is None:
+        return (y if whole else np.where(np.isfinite(y), y, np.nan)), None
+    s = np.asarray(sigma, dtype=np.float64)
+    least = s.min(initial=np.inf)
+    if least < 0 or np.any(s < 0):
+        raise DataError(action, "'stderr' has negative values, not standard deviations")
+    if whole and least > 0 and s.max(initial=0.0) < np.inf:
+        return y, s
+    good = np.isfinite(s) & (s > 0) & np.isfinite(y)
+    return np.where(good, y, np.nan), np.where(good, s, np.nan)
 
 
 def _axis(data: xr.DataArray, dim: str, action: str) -> Floats:
@@ -178,44 +320,61 @@ def _axis(data: xr.DataArray, dim: str, action: str) -> Floats:
 
 
 def _sigma(
-    data: xr.DataArray, moved: xr.DataArray, stderr: xr.DataArray | ArrayLike, action: str
-) -> Floats:
-    if isinstance(stderr, xr.DataArray):
-        unit, wanted = stderr.attrs.get("units"), moved.attrs.get("units")
-        if unit is not None and wanted is not None:
-            factor = names.conversion_factor(str(unit), str(wanted))
-            if factor is None:
-                raise UnitsError(
-                    action,
-                    f"'stderr' has units '{unit}', not '{wanted}' as the data",
-                    "Give σ in the unit of the data.",
-                )
-            stderr = stderr * factor
-        extra = [str(d) for d in stderr.dims if d not in moved.dims]
-        if extra:
-            raise DataError(
-                action, f"'stderr' runs over {', '.join(extra)}, which the data has not"
-            )
+    data: xr.DataArray,
+    moved: xr.DataArray,
+    stderr: xr.DataArray | ArrayLike,
+    action: str,
+) -> xr.DataArray:
+    """σ with those dims of the data that it has, in their order."""
+    if not isinstance(stderr, xr.DataArray):
+        array = np.asarray(stderr, dtype=np.float64)
         try:
-            aligned, other = xr.align(stderr, moved, join="exact")
-        except ValueError as error:
-            raise DataError(
-                action,
-                "'stderr' has other coordinates than the data, not the same",
-                "Select both from one dataset.",
-            ) from error
-        values = aligned.broadcast_like(other).transpose(*moved.dims).values
-    else:
-        try:
-            array = np.broadcast_to(np.asarray(stderr, dtype=np.float64), data.shape)
+            np.broadcast_shapes(array.shape, data.shape)
+            if array.ndim > data.ndim:
+                raise ValueError
         except ValueError as error:
             raise DataError(
                 action,
                 f"'stderr' has shape {np.shape(stderr)}, not one that broadcasts to {data.shape}",
                 "Give a number or a DataArray with the dims of the data.",
             ) from error
-        values = data.copy(data=array).transpose(*moved.dims).values
-    values = np.asarray(values, dtype=np.float64)
-    if np.any(values < 0):
-        raise DataError(action, "'stderr' has negative values, not standard deviations")
-    return values
+        kept = [d for d, n in zip(data.dims[::-1], array.shape[::-1], strict=False) if n != 1]
+        found = xr.DataArray(array.squeeze(), dims=kept[::-1])
+        return found.transpose(*[d for d in moved.dims if d in found.dims])
+    unit, wanted = stderr.attrs.get("units"), moved.attrs.get("units")
+    if unit is not None and wanted is not None:
+        factor = names.conversion_factor(str(unit), str(wanted))
+        if factor is None:
+            raise UnitsError(
+                action,
+                f"'stderr' has units '{unit}', not '{wanted}' as the data",
+                "Give σ in the unit of the data.",
+            )
+        stderr = stderr if factor == 1.0 else stderr * factor
+    return aligned(stderr, moved, "stderr", action)
+
+
+def aligned(given: xr.DataArray, data: xr.DataArray, name: str, action: str) -> xr.DataArray:
+    """Check that an array fits to the data, and give it their order of dims.
+
+    Parameters
+    ----------
+    given, data : xarray.DataArray
+        ``given`` may have fewer dims.
+    name : str
+        Of the argument, for errors.
+    action : str
+        The words after "Cannot" in errors.
+    """
+    extra = [str(d) for d in given.dims if d not in data.dims]
+    if extra:
+        raise DataError(action, f"'{name}' runs over {', '.join(extra)}, which the data has not")
+    try:
+        found, _ = xr.align(given, data, join="exact")
+    except ValueError as error:
+        raise DataError(
+            action,
+            f"'{name}' has other coordinates than the data, not the same",
+            "Select both from one dataset.",
+        ) from error
+    return found.transpose(*[d for d in data.dims if d in found.dims])

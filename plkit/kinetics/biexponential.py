@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import xarray as xr
@@ -13,13 +13,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from plkit import names
 from plkit.errors import DataError, PlkitWarning
+from plkit.fit.judge import biexponential_reasons, summarise
 from plkit.fit.result import FitArrays, assemble, keep_credible
 from plkit.fit.status import AT_BOUND, FAILED, NO_SIGNAL, NOT_IDENTIFIABLE, OK, has_change
-from plkit.fit.traces import Traces, stack_traces
+from plkit.fit.traces import Traces, prepare, stack_traces
 from plkit.kinetics.falling import choose_component, end_levels, select_trace
-from plkit.names import AT_S, COMPONENT, TIME
+from plkit.names import AT_S, COMPONENT, TIME, X, Y
 from plkit.physics import rates
 from plkit.schema import add_history, require_dims, require_unit
+
+if TYPE_CHECKING:
+    from lmfit import Model
+
+    from plkit.fit.shared import Shared
 
 __all__ = ["fit_kinetics"]
 
@@ -38,6 +44,7 @@ def fit_kinetics(
     plateau: bool = True,
     at_s: float | Sequence[float] | None = None,
     stderr: xr.DataArray | ArrayLike | None = None,
+    rates: Literal["free", "shared"] | xr.DataArray = "free",
     engine: str = "varpro",
 ) -> xr.Dataset:
     """Fit two rates and a plateau to the component that falls.
@@ -61,6 +68,9 @@ def fit_kinetics(
     stderr : xarray.DataArray or array_like, optional
         One σ of every point, instead of ``fraction_stderr``. Without any, σ of the results is
         scaled by √(χ²/ν).
+    rates : {"free", "shared"} or xarray.DataArray, optional
+        ``"shared"``: k1 and k2 are the same for all traces; labels over some of the dims: the same
+        for all traces of one label. k01, k02 and the plateau stay free.
     engine : {"varpro", "lmfit"}, optional
         ``"varpro"``: variable projection, compiled, global optimum without starting values.
         ``"lmfit"``: the reference, from several starts, some thousand times slower.
@@ -75,7 +85,9 @@ def fit_kinetics(
         ``covariance`` (…, param_i, param_j) of the five parameters; ``chisqr``, ``redchi``, ``aic``,
         ``bic``, ``nfev`` [1]; ``fit_status``: 0 ok, 1 at_bound, 2 not_identifiable, 3 no_signal,
         4 failed. Values are kept for 0 to 2, NaN for 3 and 4. ``attrs["component"]`` names the
-        component that was fitted.
+        component that was fitted, ``attrs["summary"]`` says in one line what the fits are worth.
+        With shared rates also ``free_rates_delta_bic`` and ``free_rates_p`` [1], which tell where
+        free rates are justified.
 
     Raises
     ------
@@ -122,6 +134,10 @@ def fit_kinetics(
             f"'engine' is '{engine}', not one of {', '.join(_ENGINES)}",
             'Use engine="varpro".',
         )
+    if isinstance(rates, str) and rates not in ("free", "shared"):
+        raise DataError(
+            _ACTION, f"'rates' is '{rates}', not 'free', 'shared' or a DataArray of labels"
+        )
     trace, sigma, name = _falling_trace(data, component, stderr)
     traces = stack_traces(trace, TIME, sigma, _ACTION)
     times = _conversion_times(at_s, traces.x)
@@ -129,9 +145,15 @@ def fit_kinetics(
     arrays = _judged(arrays, traces)
     if component is not None:
         _warn_if_rising(traces, arrays, name)
+    summary = _summary(arrays, traces)
+    test: dict[str, xr.DataArray] = {}
+    if not (isinstance(rates, str) and rates == "free"):
+        shared = _share(trace, sigma, rates, plateau, arrays)
+        arrays, summary, test = shared.arrays, shared.summary, shared.test()
     out = assemble(arrays, traces, _units(trace), _ACTION)
-    out = out.assign(_derived(arrays, traces, times))
+    out = out.assign(_derived(arrays, traces, times)).assign(test)
     out.attrs = {**data.attrs} if isinstance(data, xr.Dataset) else {}
+    out.attrs["summary"] = summary
     if name:
         out.attrs[COMPONENT] = name
     out.attrs["plateau"] = "free" if plateau else "none"
@@ -231,17 +253,51 @@ def _fit_varpro(traces: Traces, plateau: bool) -> FitArrays:
 
 def _fit_lmfit(traces: Traces, plateau: bool) -> FitArrays:
     from plkit.fit.lmfit_engine import fit_with_lmfit
+
+    return fit_with_lmfit(traces, _model(traces.x, plateau), None, False, _ACTION)
+
+
+def _model(time: Floats, plateau: bool) -> Model:
+    """The lmfit Model with the range of rates that the kernels search."""
     from plkit.models import BiexponentialDecayModel
     from plkit.physics.varpro import rate_bounds
 
     model = BiexponentialDecayModel()
-    if np.unique(traces.x).size >= 2:
-        slow, fast = rate_bounds(traces.x)
+    if np.unique(time).size >= 2:
+        slow, fast = rate_bounds(time)
         for name in ("k1", "k2"):
             model.set_param_hint(name, min=slow, max=fast)
     if not plateau:
         model.set_param_hint("plateau", value=0.0, vary=False)
-    return fit_with_lmfit(traces, model, None, False, _ACTION)
+    return model
+
+
+def _share(
+    trace: xr.DataArray,
+    sigma: xr.DataArray | ArrayLike | None,
+    labels: str | xr.DataArray,
+    plateau: bool,
+    free: FitArrays,
+) -> Shared:
+    """One k1 and one k2 for all traces, or for all with the same label."""
+    from plkit.fit.model_fit import make_job
+    from plkit.fit.shared import share_rates
+
+    ready = prepare(trace, TIME, sigma, _ACTION)
+    job = make_job(ready, _model(ready.x, plateau), None, {}, None, "linear")
+    return share_rates(ready, job, {}, labels, free, free.chisqr)
+
+
+def _summary(arrays: FitArrays, traces: Traces) -> str:
+    rows = np.flatnonzero(arrays.status == NOT_IDENTIFIABLE)
+    finite = np.isfinite(traces.signal[rows])
+    first = traces.x[np.argmax(finite, axis=1)]
+    last = traces.x[finite.shape[1] - 1 - np.argmax(finite[:, ::-1], axis=1)]
+    reasons, _ = biexponential_reasons(
+        arrays.names, arrays.values[rows], arrays.covariance[rows], last - first
+    )
+    noun = "pixels" if {X, Y} <= set(map(str, traces.outer.dims)) else "traces"
+    return summarise(arrays.status, reasons, noun)
 
 
 def _judged(arrays: FitArrays, traces: Traces) -> FitArrays:
@@ -260,7 +316,7 @@ def _judged(arrays: FitArrays, traces: Traces) -> FitArrays:
     known = rates.biexponential_is_identifiable(v, arrays.covariance, last - first)
     changed = has_change(
         traces.chisqr_constant(), np.where(alive, arrays.chisqr, np.inf), traces.n_points,
-        arrays.n_free, traces.sigma is not None,
+        int(np.max(arrays.n_free)), traces.sigma is not None,
     )  # fmt: skip
     status = np.where(alive & at_bound & (status == OK), AT_BOUND, status)
     status = np.where(alive & ~known, NOT_IDENTIFIABLE, status)
