@@ -318,4 +318,6 @@ def contenders(
             bind(_xarray_curvefit, problem, bounded=bounded), "slow" if bounded else "scipy",
             "takes no σ per trace" + ("" if bounded else ", no bounds"), other=True,
         )  # fmt: skip
+    for c in out:
+        c.single = c.name == "plkit kernel alone"
     return out

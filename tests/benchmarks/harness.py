@@ -65,6 +65,8 @@ class Contender:
         Whether this is plkit.
     whole : bool, optional
         Whether the work cannot be cut to fewer rows.
+    single : bool, optional
+        Whether it asks for one thread itself, so that two bring nothing.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Contender:
     note: str = ""
     ours: bool = False
     whole: bool = False
+    single: bool = False
 
     def __post_init__(self) -> None:
         self.check = self.check or self.size
@@ -216,7 +219,7 @@ def scaling(table: Table, contenders: Sequence[Contender], rounds: int) -> None:
         return
     for c in contenders:
         row = next(r for r in table.rows if r["contender"] == c.name)
-        if not c.ours or "rate" not in row:
+        if not c.ours or c.single or "rate" not in row:
             continue
         walls: dict[int, list[float]] = {1: [], 2: []}
         gc.collect()

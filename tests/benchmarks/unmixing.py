@@ -317,4 +317,6 @@ def contenders(data: Cube, sizes: dict[str, int]) -> tuple[list[Contender], list
             checked, counts, "variance max(counts, 1), may be < 0, σ",
         ),
     ]  # fmt: skip
+    for c in (*first, *second):
+        c.single = c.name.startswith("plkit per chunk")
     return first, second
