@@ -169,7 +169,7 @@ def _axis_of_file(path: Path) -> Spectrum:
     """One spectrum of a file that may be large, for the sake of its axis."""
     with open_stream(path) as stream:
         if stream is not None:
-            return stream.data.isel({d: 0 for d in stream.data.dims[:-1]}).copy()
+            return stream.data.isel(dict.fromkeys(stream.data.dims[:-1], 0)).copy()
     return read(path)
 
 
