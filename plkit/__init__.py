@@ -52,6 +52,12 @@ _PUBLIC: dict[str, str] = {
     "Film": "plkit.sim",
     "simulate_heating": "plkit.sim",
     "simulate_study": "plkit.sim",
+    "IonLattice": "plkit.sim",
+    "IonHopping": "plkit.sim",
+    "LaserRise": "plkit.sim",
+    "IodideEscape": "plkit.sim",
+    "CarrierEnergy": "plkit.sim",
+    "simulate_ion_hopping": "plkit.sim",
     "fit_arrhenius": "plkit.arrhenius",
     "predict_arrhenius": "plkit.arrhenius",
     "fit_fick_profile": "plkit.diffusion",
@@ -64,8 +70,13 @@ _PUBLIC: dict[str, str] = {
 }
 
 __all__ = [
+    "CarrierEnergy",
     "CountNoise",
     "Film",
+    "IodideEscape",
+    "IonHopping",
+    "IonLattice",
+    "LaserRise",
     "LaserSpot",
     "Layer",
     "VerdictThresholds",
@@ -99,6 +110,7 @@ __all__ = [
     "schema",
     "sim",
     "simulate_heating",
+    "simulate_ion_hopping",
     "simulate_study",
     "spectra",
     "unmix",
@@ -118,7 +130,19 @@ if TYPE_CHECKING:
     from plkit.lifetimes import expected_decay, fit_lifetimes
     from plkit.peaks import fit_peaks
     from plkit.schema import conform, validate
-    from plkit.sim import Film, LaserSpot, Layer, simulate_heating, simulate_study
+    from plkit.sim import (
+        CarrierEnergy,
+        Film,
+        IodideEscape,
+        IonHopping,
+        IonLattice,
+        LaserRise,
+        LaserSpot,
+        Layer,
+        simulate_heating,
+        simulate_ion_hopping,
+        simulate_study,
+    )
     from plkit.study import open_results, reproduce, run_study
     from plkit.unmixing import references, unmix
 
