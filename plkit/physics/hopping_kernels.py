@@ -703,7 +703,7 @@ def _look_ahead(
         place = vacancies[order[np.uint64(min(k, start[MAX_CLASSES] - 1))]]
         plan[i, 0] = place
         left[i] = u * 6.0 * _BOUNDS[c]
-        s0, _, _, _, _, s5, _, _, _, _, _, _ = _six(place, _site(place, grid), species, grid, steps)
+        s0, _, _, _, _, s5, _, _, _, _, _, _ = _six(place, _site(place, grid), species, grid)
         touched += np.int64(s0 + s5)
     for i in range(AHEAD):
         place = plan[i, 0]
@@ -903,13 +903,19 @@ def _solve_potential(mu, wanted, kt, gaps, population, tables):
 
 
 @_helper
-def _lowest_rate_energy(mu, kt, carriers, slope, lowest, gap_step, share):
-    """Lowest ΔF that any hop can have [eV]; two bounds, of which the tighter counts."""
-    # All carriers together feel at most the largest change of a gap; and of the changed sites nine
-    # go down, none of which can end below the lowest gap there is by more than one step.
-    few = carriers * gap_step
-    many = 9.0 * gap_step / (1.0 + math.exp((lowest - gap_step - mu) / kt))
-    return -1.02 * min(few, many) - 0.5 * (share * carriers) ** 2 / slope
+def _deepest(population, tables):
+    """Largest gains of free energy by one site of any class that is there: iodide comes, bromide goes."""
+    iodide = 0.0
+    bromide = 0.0
+    for c in range(population.size):
+        if c + COUNTS < population.size:
+            tables[3, c] = tables[0, c + COUNTS] - tables[0, c]
+        if c > 0:
+            tables[4, c] = tables[0, c - 1] - tables[0, c]
+        if population[c]:
+            iodide = min(iodide, tables[3, c])
+            bromide = min(bromide, tables[4, c])
+    return iodide, bromide
 
 
 @_helper
@@ -959,16 +965,16 @@ def _plane(place, axis, offset, steps, classes, change, tables, result, write):
 
 
 @_helper
-def _move_population(place, axis, offset, steps, classes, change, population, gaps):
-    """Count the classes of a plane after its change; the lowest gap in it."""
-    lowest = 1e9
+def _move_population(place, axis, offset, steps, classes, change, population, tables, deep):
+    """Count the classes of a plane after its change; whether one is deeper than any before."""
+    deeper = False
     second = 1 if axis == 0 else 0
     third = 1 if axis == 2 else 2
     size = steps[2 * axis, SIZE]
     to = ((place >> (42 - 21 * axis)) & _MASK) + offset
     if to < 0 or to >= size:
         if steps[2 * axis, CLOSED]:
-            return lowest
+            return deeper
         to -= size * (1 if to >= size else -1)
     base = to * steps[2 * axis, STRIDE]
     for i in range(-1, 2):
@@ -990,8 +996,13 @@ def _move_population(place, axis, offset, steps, classes, change, population, ga
             )
             population[new - change] -= 1
             population[new] += 1
-            lowest = min(lowest, gaps[new])
-    return lowest
+            if tables[3, new] < deep[IODIDE]:
+                deep[IODIDE] = tables[3, new]
+                deeper = True
+            if tables[4, new] < deep[BROMIDE]:
+                deep[BROMIDE] = tables[4, new]
+                deeper = True
+    return deeper
 
 
 @_entry
@@ -1112,17 +1123,15 @@ def hop_with_carriers(
     """
     state = rng[0]
     n = number[0]
-    tables = np.empty((3, population.size))
+    tables = np.zeros((5, population.size))
     result = np.empty(3)
     count_cubes(species, classes, population, grid, steps)
     mu, carriers, slope = _solve_potential(
         gaps.min() - 20.0 * kt, wanted, kt, gaps, population, tables
     )
     drift = carriers - wanted
-    lowest = 1e9
-    for c in range(population.size):
-        if population[c]:
-            lowest = min(lowest, gaps[c])
+    deep = np.zeros(3)
+    deep[IODIDE], deep[BROMIDE] = _deepest(population, tables)
     renew = True
     bound = 0.0
     tops = np.zeros(3)
@@ -1131,8 +1140,11 @@ def hop_with_carriers(
     reached = False
     while tried < candidates:
         if renew:
-            bottom = _lowest_rate_energy(mu, kt, wanted, slope, lowest, gap_step, share)
+            # All carriers together feel at most the largest change of a gap; and of the changed
+            # sites nine go down, each by no more than the deepest. The tighter bound counts.
+            slack = 0.5 * (share * wanted) ** 2 / slope
             for s in range(1, 3):
+                bottom = max(-1.02 * wanted * gap_step, 9.0 * deep[s]) - slack
                 tops[s] = attempt * math.exp(-max(0.0, thermal[1 + s] + 0.5 * bottom) * top_beta)
             bound = max(tops[1], tops[2])
             renew = False
@@ -1179,9 +1191,11 @@ def hop_with_carriers(
         axis = steps[d, AXIS]
         _plane(place, axis, -step, steps, classes, change, tables, result, True)
         _plane(place, axis, 2 * step, steps, classes, -change, tables, result, True)
-        low = min(
-            _move_population(place, axis, -step, steps, classes, change, population, gaps),
-            _move_population(place, axis, 2 * step, steps, classes, -change, population, gaps),
+        renew = _move_population(
+            place, axis, -step, steps, classes, change, population, tables, deep
+        )
+        renew |= _move_population(
+            place, axis, 2 * step, steps, classes, -change, population, tables, deep
         )
         _exchange(
             v, d, move, wraps, ion, site, species, vacancies, images, origin, ion_images, steps
@@ -1189,16 +1203,10 @@ def hop_with_carriers(
         events[ion - 1] += 1
         drift += more
         slope += curve
-        if low < lowest:
-            lowest = low
-            renew = True
         if abs(drift) > share * wanted:
             mu, carriers, slope = _solve_potential(mu, wanted, kt, gaps, population, tables)
             drift = carriers - wanted
-            lowest = 1e9
-            for c in range(population.size):
-                if population[c]:
-                    lowest = min(lowest, gaps[c])
+            deep[IODIDE], deep[BROMIDE] = _deepest(population, tables)
             events[RENEWALS] += 1
             renew = True
     clock[0] = time
@@ -1274,18 +1282,26 @@ def sweep_published(
                 highest = max(highest, rates[1, cell], rates[2, cell])
                 at += 1
     most = side[0] * side[1] * side[2] * highest
+    likely = 0.0
+    for cell in range(leave.size):
+        likely = max(likely, leave[cell])
     weights = np.empty(6)
     for _ in range(sweeps):
         for v in range(number[0]):
+            state += _GOLDEN
+            accept = _unit(state) * whole
+            leaves = 1.0
+            if likely > 0.0:
+                state += _GOLDEN
+                leaves = _unit(state)
+            events[CANDIDATES] += 1
+            # Numbers above anything that a subcell could hold, and above every probability of
+            # escape: nothing will come of this turn, whichever neighbour is chosen.
+            if accept >= most and leaves >= likely:
+                continue
             place = vacancies[v]
             site = _site(place, grid)
             here = _cell(place, grid)
-            events[CANDIDATES] += 1
-            state += _GOLDEN
-            accept = _unit(state) * whole
-            # A number above anything that the subcell could hold: nothing will come of it.
-            if accept >= most and leave.size == 0:
-                continue
             total = 0.0
             for d in range(6):
                 move, wraps = _neighbour(place, d, steps)
@@ -1308,16 +1324,14 @@ def sweep_published(
             cell = here + move * grid[FIELD_Z + steps[d, AXIS]]
             if ion == VACANCY:
                 continue
-            if leave.size and ion == IODIDE:
-                state += _GOLDEN
-                if _unit(state) < leave[cell]:
-                    whole -= rates[ion, cell]
-                    species[site2] = VACANCY
-                    if origin.size:
-                        origin[site2] = -1
-                    _born(place + (move << steps[d, SHIFT]), vacancies, births, images, number)
-                    events[ESCAPES] += 1
-                    continue
+            if leaves < likely and ion == IODIDE and leaves < leave[cell]:
+                whole -= rates[ion, cell]
+                species[site2] = VACANCY
+                if origin.size:
+                    origin[site2] = -1
+                _born(place + (move << steps[d, SHIFT]), vacancies, births, images, number)
+                events[ESCAPES] += 1
+                continue
             if accept >= most:
                 continue
             if accept >= _around_sum(place, half, side, species, rates, grid, steps):

@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from plkit.errors import DataError
-from plkit.names import VACANCY
+from plkit.names import TIME, VACANCY
 from plkit.sim.hopping.model import ACTION, IonLattice
 
 __all__ = ["State", "first_state", "state_of"]
@@ -175,7 +175,7 @@ def state_of(ds: xr.Dataset, lattice: IonLattice, *, escape: bool, follow: bool)
             ACTION, f"the dataset to continue lacks {', '.join(missing)}",
             "Continue from a whole result of simulate_ion_hopping.",
         )  # fmt: skip
-    last = ds.isel(time=-1)
+    last = ds.isel({TIME: -1})
     species = np.ascontiguousarray(last["species"].values.reshape(-1).astype(np.int8))
     sites = last["vacancy_place"].values
     there = sites >= 0
@@ -201,7 +201,7 @@ def state_of(ds: xr.Dataset, lattice: IonLattice, *, escape: bool, follow: bool)
         events[at] = int(last[name])
     return State(
         species, places, births, images, origin, turns, np.array([sites.size]),
-        np.array([float(last["time"])]),
+        np.array([float(last[TIME])]),
         np.array([int(last["rng_state"])], np.int64).view(np.uint64), events,
         bool(last["by_classes"]),
     )  # fmt: skip
