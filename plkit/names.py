@@ -771,20 +771,13 @@ TABLE: Final[dict[str, Quantity]] = {
             "How often it went around each axis, by origin.",
         ),
         # emission of a lattice, funnelling
-        _q("gap", "eV", "E_g", "Gap", "Of the composition around a place."),
+        _q("emitting_iodine_fraction", "1", "x/3", "Emitting iodide fraction", "Of the halide ions where carriers recombine."),
         _q(
             "iodine_fraction",
             "1",
             "x/3",
             "Iodide fraction",
             "Of the halide ions around a place, 0 to 1.",
-        ),
-        _q(
-            "carrier_share",
-            "1",
-            "n",
-            "Share of the carriers",
-            "That recombine in a place, relative to their mean.",
         ),
         _q(DIFFUSION_LENGTH, "nm", "L_D", "Diffusion length", "Of carriers in a film of one gap."),
         _q(TRUE_FRACTION, "1", "f_V", "Volume fraction", "True share of the iodide-rich phase."),

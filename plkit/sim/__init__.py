@@ -1,5 +1,7 @@
 """Simulators; what they return has the schema of measured files."""
 
+from plkit.sim.emission import Emission, simulate_emission
+from plkit.sim.funnelling import TwoPhases, funnelling_bias
 from plkit.sim.heating import simulate_heating
 from plkit.sim.hopping import (
     CarrierEnergy,
@@ -17,6 +19,7 @@ __all__ = [
     "GLASS",
     "CarrierEnergy",
     "Detector",
+    "Emission",
     "Film",
     "IodideEscape",
     "IonHopping",
@@ -24,7 +27,10 @@ __all__ = [
     "LaserRise",
     "LaserSpot",
     "Layer",
+    "TwoPhases",
     "absorptance_from_nk",
+    "funnelling_bias",
+    "simulate_emission",
     "simulate_heating",
     "simulate_ion_hopping",
     "simulate_measurement",

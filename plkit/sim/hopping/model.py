@@ -372,7 +372,13 @@ class IonHopping:
             )  # fmt: skip
 
     def to_json(self) -> str:
-        """Return all settings as JSON; a heating dataset only by the word ``"dataset"``."""
+        """Return all settings as JSON; a heating dataset only by the word ``"dataset"``.
+
+        Returns
+        -------
+        str
+            JSON, for :meth:`from_json`.
+        """
         out: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         for name in ("laser", "escape", "carriers"):
             value = out[name]
