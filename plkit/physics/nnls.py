@@ -133,7 +133,7 @@ def structure_moments(
 
 
 _ROUNDS: Final = 8
-_PART: Final = 2**20
+_PART: Final = 2**23
 """Bytes of the spectra that one thread takes at a time."""
 _WELL_CONDITIONED: Final = 30.0
 """Up to this condition number of the basis single precision costs less than 1e-3 of a σ."""
