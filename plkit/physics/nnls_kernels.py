@@ -211,10 +211,10 @@ def _drop_negative(gram, a, cov, n_bounded, found, work):
 
 @_njit(_EXACT, inline=True)
 def _feasible(a, n_bounded):
+    feasible = True
     for j in range(n_bounded):
-        if not a[j] >= 0.0:
-            return False
-    return True
+        feasible = feasible and a[j] >= 0.0
+    return feasible
 
 
 @_njit(_EXACT)
