@@ -199,9 +199,9 @@ def test_proof_8_detailed_balance_in_a_warm_well() -> None:
 def test_proof_8_both_selections_agree_in_time_to_a_thousandth() -> None:
     times = {}
     for selection in ("uniform", "classes"):
-        run = simulate_ion_hopping(
-            IonLattice(), IonHopping(selection=selection), [2e-6], seed=9, replicas=2
-        )
+        # 1 : 0.35; where bromide is slow the lattice is nearly frozen, and its own scatter larger
+        model = IonHopping(0.1265, 0.10, selection=selection)
+        run = simulate_ion_hopping(IonLattice((40, 40, 40)), model, [2.5e-7], seed=9, replicas=2)
         hops = (run.hops_iodide + run.hops_bromide).isel({"time": -1}).sum()
         times[selection] = 1.0 / float(hops)
     assert abs(times["uniform"] / times["classes"] - 1) < 1e-3
@@ -209,18 +209,17 @@ def test_proof_8_both_selections_agree_in_time_to_a_thousandth() -> None:
 
 def test_proof_8_moving_field_ends_like_the_frozen_one() -> None:
     """Long after switching on the rates are those of the steady field."""
-    steady = simulate_ion_hopping(
-        IonLattice(), IonHopping(laser=LaserRise(60.0, 1.0)), [1e-7, 4e-7], seed=1, replicas=2
-    )
+    lattice, barriers, times = IonLattice((30, 30, 30)), (0.1265, 0.10), [1e-8, 6e-8]
+
+    def hops(**how) -> float:
+        run = simulate_ion_hopping(lattice, IonHopping(*barriers, **how), times, seed=1, replicas=2)
+        return float((run.hops_iodide[:, 1] - run.hops_iodide[:, 0]).sum())
+
+    steady = hops(laser=LaserRise(60.0, 1.0))
     for selection in ("uniform", "classes"):
-        model = IonHopping(laser=LaserRise(60.0, 1.0, rate_per_s=1e9), selection=selection)
-        moving = simulate_ion_hopping(IonLattice(), model, [1e-7, 4e-7], seed=1, replicas=2)
-        a, b = (float((r.hops_iodide[:, 1] - r.hops_iodide[:, 0]).sum()) for r in (steady, moving))
-        assert abs(a / b - 1) < 0.005
-    cold = simulate_ion_hopping(
-        IonLattice(), IonHopping(), [1e-7, 4e-7], seed=1, replicas=2
-    ).hops_iodide
-    assert a > 1.2 * float((cold[:, 1] - cold[:, 0]).sum())
+        moving = hops(laser=LaserRise(60.0, 1.0, rate_per_s=1e10), selection=selection)
+        assert abs(moving / steady - 1) < 0.005
+    assert steady > 1.2 * hops()
 
 
 # Carriers ---------------------------------------------------------------------------------------------
@@ -274,7 +273,7 @@ def test_proof_8_carriers_weight_states_by_their_free_energy() -> None:
         bromide_barrier_ev=0.1, iodide_barrier_ev=0.1, attempt_rate_per_s=1e12,
         carriers=CarrierEnergy(2.3e20),
     )  # fmt: skip
-    times = np.arange(1, 3001) * 2e-9
+    times = np.arange(1, 501) * 2e-9
     run = simulate_ion_hopping(lattice, model, times, seed=3)
     flat = simulate_ion_hopping(
         lattice, IonHopping(bromide_barrier_ev=0.1, iodide_barrier_ev=0.1), times, seed=3
@@ -287,8 +286,8 @@ def test_proof_8_carriers_weight_states_by_their_free_energy() -> None:
     weight = np.exp(-(free - free.min()) / kt)
     expected = (weight * free).sum() / weight.sum()
     spread = np.sqrt((weight**2).sum()) / weight.sum() * free.std()
-    assert free.mean() - driven.mean() > 10 * free.std() / np.sqrt(free.size)
-    assert abs(driven.mean() - expected) < 4 * (spread + driven.std() / np.sqrt(300))
+    assert free.mean() - driven.mean() > 5 * free.std() / np.sqrt(free.size)
+    assert abs(driven.mean() - expected) < 4 * (spread + driven.std() / np.sqrt(100))
 
 
 def _free_energies(run, lattice, model, wanted: float, kt: float) -> np.ndarray:
