@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from plkit.cli.figures import figures
+from plkit.cli.hopping import hopping
 from plkit.cli.methods import add_methods
 
 __all__ = ["app"]
@@ -26,6 +27,7 @@ simulate = typer.Typer(no_args_is_help=True, help="Make measurements whose truth
 app.add_typer(simulate, name="simulate")
 add_methods(app)
 app.command()(figures)
+simulate.command()(hopping)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Reader = Annotated[
