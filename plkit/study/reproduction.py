@@ -120,9 +120,10 @@ def reproduce(study: str | Path | None = None, *, progress: bool = False) -> Rep
     'recovered'
     """
     from plkit.study.reproduction_constants import constant_rows
+    from plkit.study.reproduction_hopping import hopping_rows
     from plkit.study.reproduction_study import study_rows
 
-    rows = [*constant_rows(), *study_rows(study, progress), *_not_covered()]
+    rows = [*constant_rows(), *hopping_rows(), *study_rows(study, progress), *_not_covered()]
     return Reproduction(tuple(sorted(rows, key=lambda r: _order(r.id))))
 
 
@@ -217,12 +218,6 @@ def recovered(
 # Rows that a later room will fill ---------------------------------------------------------------
 
 _LATER: tuple[tuple[str, str, str], ...] = (
-    ("H30", "kinetic Monte Carlo lattice", "20 × 20 × 20, 0.8 % vacancies"),
-    ("H31", "hopping barriers", "0.21 and 0.10 eV"),
-    ("H32", "swap rule", "–"),
-    ("H33", "iodine escape", "A (1 − exp(−α (T − T0)))"),
-    ("H34", "local gap of the irradiated column", "2.27 → 2.45 eV"),
-    ("H35", "counter-test with swapped barriers", "no reconstruction"),
     ("H40", "generation rate", "–"),
     ("H41", "carrier density", "1.7e18 cm⁻³ within 20 ns"),
     ("H42", "carrier diffusion length", "10.2 nm"),
@@ -236,7 +231,6 @@ _LATER: tuple[tuple[str, str, str], ...] = (
     ("P10", "integration time", "0.5 s"),
     ("C1", "PL peak before, after 5 min, relaxed", "580 / 651 / 579 nm"),
     ("C2", "I/Cs pristine, grain centre", "0.88 / 1.19"),
-    ("C3", "I/Cs 1.19 as a PL peak", "605 nm"),
     ("C4", "EELS edges", "619, 726 eV"),
     ("C5", "lattice parameter", "5.87, 5.80 Å"),
     ("C6", "change of lattice spacing", "over 4 %"),
