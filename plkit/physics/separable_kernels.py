@@ -45,10 +45,15 @@ MAX_STEPS: Final = 60
 STRETCH: Final = 16
 """Points of an axis that belong together; rows are padded to a multiple of it."""
 MAX_CANDIDATES: Final = 6
+SAME: Final = 1e-7
+"""Share of χ² that one exponential in place of two of the same rate may cost."""
 DEPENDENT: Final = 1e-11
 """Share of a column that others leave over, below which it counts as their combination."""
-TOLERANCE: Final = 1e-6
-"""Predicted fall of χ², relative to χ², at which the last step is taken without looking back."""
+REST: Final = 1e-3
+"""Share of the tolerance that the steps after the last one may bring: predicted²/predicted before."""
+HOPE: Final = 4.0
+PATIENCE: Final = 3
+"""A search that this many steps and falls of χ² as predicted will not bring below a rival is left."""
 EDGE: Final = 1e-9
 FIRST_DAMPING: Final = 1e-4
 
@@ -716,10 +721,11 @@ def _vanishing(spec, n, w, index):
 
 
 @_njit(_EXACT)
-def _search(spec, pixel, axis, white, box, held, rows, m, limit, rival, steps, w, index):
+def _search(spec, pixel, axis, white, box, held, rows, m, close, limit, rival, steps, w, index):
     """Levenberg–Marquardt from MOVING, which is moved; amplitudes in A_TRY.
 
-    ``limit`` is the χ² above which the tolerance no longer grows with it; a search that will not
+    Where the predicted fall is ``close`` times χ² or less the last step is taken without looking
+    back; ``limit`` is the χ² above which that no longer grows with it. A search that will not
     end below ``rival`` is given up. Returns χ², evaluations, and 0 if it converged, 1 if not, 2 if
     it converged but the products at hand are those of a step that was refused, 3 if given up.
 
@@ -732,7 +738,7 @@ def _search(spec, pixel, axis, white, box, held, rows, m, limit, rival, steps, w
     n, nfev, verdict, stale = 0, 0, 1, False
     banned, vanishing, step_taken, again = 0, 0, False, True
     size, longest, refused, relax = 0.0, np.inf, False, 1.0
-    scale, linear, quadratic = 1.0, 0.0, 0.0
+    scale, linear, quadratic, before = 1.0, 0.0, 0.0, np.inf
     for turn in range(steps + 1):
         if not step_taken:  # evaluate where we are: at first, and with columns banned or back
             for j in range(q):
@@ -753,6 +759,7 @@ def _search(spec, pixel, axis, white, box, held, rows, m, limit, rival, steps, w
                 w[VECTOR, A_TRY, i] = w[VECTOR, A_NEW, i]
             _project(spec, pixel, axis, white, rows, m, n, w, index)
             if step_taken:
+                before = predicted
                 damping = max(damping * (0.1 if good else 1.0), 1e-12)
                 narrow = refused or not good or size > 0.5 * longest
                 longest = (3.0 if good else 1.0) * size if narrow else np.inf
@@ -797,19 +804,19 @@ def _search(spec, pixel, axis, white, box, held, rows, m, limit, rival, steps, w
             quadratic += v * w[VECTOR, STEP, j]
             linear += w[VECTOR, GRAD, j] * w[VECTOR, STEP, j]
         predicted = 2.0 * linear - quadratic - above
-        tolerance = TOLERANCE * min(chi2, limit) + floor
+        tolerance = close * min(chi2, limit) + floor
         calm = damping <= 0.1 and scale == 1.0
         step_taken = True
         if above > 0.0:
             if predicted <= tolerance:  # nothing to gain at zero: back
                 above, step_taken = 0.0, False
                 continue
-        elif predicted <= tolerance and calm:
+        elif predicted <= tolerance and calm and predicted * predicted <= tolerance * before * REST:
             verdict = 0
             if not stale:
                 chi2 -= _last_step(spec, n, predicted, w, index)
             break
-        if calm and turn > 0 and chi2 - 2.0 * predicted > rival - 4.0 * tolerance:
+        if calm and turn > PATIENCE and chi2 - HOPE * predicted > rival - 4.0 * tolerance:
             verdict = 3
             break
         if not stale and above == 0.0:
@@ -1668,6 +1675,8 @@ _MORE: Final = 2  # starts from the other basins
 _FEWER: Final = 3  # evaluate the terms found so far
 _GROW: Final = 4  # starts with one term more
 _SETTLE: Final = 5  # evaluate the best once more
+_ONE_LESS: Final = 6  # two exponentials of one rate: search with one exponential less
+_TWINS: Final = 7  # evaluate what was found so, with an exponential of amplitude zero beside it
 
 
 @_njit(_EXACT)
@@ -1677,9 +1686,43 @@ def _vector(w, source, target, n):
 
 
 @_njit(_EXACT)
+def _twins(spec, box, held, n_held, w, index):
+    """Two live exponentials that nothing tells apart: their numbers as 16 i + j, −1 if none.
+
+    BASE then has the rates with one in place of the two, at place i.
+    """
+    terms = spec[1]
+    if spec[0] != EXPONENTIAL or terms < 2 or n_held > 0:
+        return -1
+    first, second, closest = -1, -1, 0.1
+    for i in range(terms):
+        for j in range(i + 1, terms):
+            if held[i] or held[j] or box[0, i] != box[0, j] or box[1, i] != box[1, j]:
+                continue
+            apart = abs(w[VECTOR, THETA, i] - w[VECTOR, THETA, j])
+            if apart < closest and w[VECTOR, A, i] * w[VECTOR, A, j] > 0.0:
+                first, second, closest = i, j, apart
+    if first < 0:
+        return -1
+    _information(spec, held, w, index)
+    if _invert(w, np.int64(FULL), spec[3] + spec[5], index):
+        return -1
+    a, b = w[VECTOR, A, first], w[VECTOR, A, second]
+    c = 0
+    for i in range(terms):
+        if i != second:
+            w[VECTOR, BASE, c] = w[VECTOR, THETA, i]
+            if i == first:
+                x, y = w[VECTOR, THETA, first], w[VECTOR, THETA, second]
+                w[VECTOR, BASE, c] = (a * x + b * y) / (a + b)
+            c += 1
+    return 16 * first + second
+
+
+@_njit(_EXACT)
 def _fit_row(
-    spec, first, pixel, axis, sw, y, white, box, held, n_held, rows, m, limit, grid, grid_theta,
-    shared, shared_ch, own_ch, line, weight, signal, score, picks, w, index,
+    spec, first, pixel, axis, sw, y, white, box, held, n_held, rows, m, close, limit, grid,
+    grid_theta, shared, shared_ch, own_ch, line, weight, signal, score, picks, w, index,
 ):  # fmt: skip
     """Fit one row with given weights; returns χ², evaluations and convergence; THETA and A.
 
@@ -1691,7 +1734,7 @@ def _fit_row(
     best, converged, at_hand, own_is_ready = np.inf, False, False, False
     before, evaluations = 0.0, 0
     k, count, steps, keep = terms, 1, MAX_STEPS, True
-    stage, residual, tried = _GROW, 0, -1
+    stage, residual, tried, twin, alone = _GROW, 0, -1, -2, np.inf
     for j in range(spec[5]):
         w[START, 0, j] = w[VECTOR, THETA, j]
     fresh = first and n_held < terms
@@ -1725,8 +1768,8 @@ def _fit_row(
                 for j in range(q):
                     w[VECTOR, MOVING, j] = min(max(w[START, c, j], box[0, j]), box[1, j])
                 chi2, nfev, verdict = _search(
-                    part, pixel, axis, white, box, held, rows, m, limit, best if keep else np.inf,
-                    steps, w, index,
+                    part, pixel, axis, white, box, held, rows, m, close, limit,
+                    best if keep else np.inf, steps, w, index,
                 )  # fmt: skip
                 evaluations += nfev
                 if not keep:
@@ -1738,7 +1781,25 @@ def _fit_row(
                     _vector(w, np.int64(A_TRY), np.int64(A), part[3])
                 else:
                     at_hand = False
-        if stage == _SETTLE:
+        if stage == _ONE_LESS:
+            if alone <= best * (1.0 + SAME) + 1e-15 * w[GRAM, part[3], part[3]]:
+                for j in range(terms):
+                    c = j if j < twin % 16 else (twin // 16 if j == twin % 16 else j - 1)
+                    w[START, 0, j] = w[VECTOR, MOVING, c]
+                stage = _TWINS
+            else:
+                for j in range(terms):
+                    w[START, 0, j] = w[VECTOR, THETA, j]
+                stage = _SETTLE
+            part, steps, keep = _stage(spec, k), 0, False
+            _lay_out(part, axis, sw, y, white, rows, m, w)
+            continue
+        if stage == _TWINS:
+            best = before
+            _vector(w, np.int64(MOVING), np.int64(THETA), terms)
+            _vector(w, np.int64(A_TRY), np.int64(A), part[3])
+            for j in range(terms):  # the last step may have moved the one that is live
+                w[VECTOR, THETA, j] = w[START, 0, j]
             break
         if stage == _BESIDE:
             _companions(part, grid_theta.shape[0], rows, m, w, index, own_ch)
@@ -1794,7 +1855,15 @@ def _fit_row(
                 stage = _MORE
             continue
         if k == terms and at_hand:
-            break
+            twin = _twins(part, box, held, n_held, w, index) if twin == -2 else -1
+            if twin < 0:
+                break
+            part = _stage(spec, k - 1)
+            _lay_out(part, axis, sw, y, white, rows, m, w)
+            for j in range(k - 1):
+                w[START, 0, j] = w[VECTOR, BASE, j]
+            count, stage, steps, keep = 1, _ONE_LESS, MAX_STEPS, False
+            continue
         count, steps, keep = 1, 0, False
         for j in range(qt * k):
             w[START, 0, j] = w[VECTOR, THETA, j]
@@ -1857,7 +1926,9 @@ def _order(spec, w, index):
             x, v = w[VECTOR, THETA, qt * u], w[VECTOR, THETA, qt * t]
             if spec[0] == EXPONENTIAL:
                 x, v = -x, -v
-            if x < v or (x == v and u < t):
+            if x == v and spec[0] == EXPONENTIAL and w[VECTOR, A, u] * w[VECTOR, A, t] == 0.0:
+                rank += 1 if w[VECTOR, A, u] != 0.0 else 0  # one of amplitude zero comes last
+            elif x < v or (x == v and u < t):
                 rank += 1
         index[PLACE, t] = rank
 
@@ -1877,7 +1948,8 @@ def fit_rows(
     sigmas : array, shape (rows or 1, points) or (0, 0)
         One σ of every point.
     noise : tuple
-        Mode (0 unit weights, 1 σ, 2 Poisson), gain, least expected signal, rounds.
+        Mode (0 unit weights, 1 σ, 2 Poisson), gain, least expected signal, rounds, and the
+        predicted fall of χ², relative to χ², at which a search ends.
     floors : array, shape (rows or 1,)
         Variance that does not follow from the model.
     spec : tuple of int
@@ -1895,7 +1967,7 @@ def fit_rows(
     places : array of int
         Place of each term in the report.
     """
-    mode, gain, least, rounds = noise
+    mode, gain, least, rounds, close = noise
     mp = axis.shape[1]
     p, q, nb_ = spec[3], spec[5], spec[7]
     count = grid_theta.shape[0]
@@ -1952,8 +2024,8 @@ def fit_rows(
             if r > 0:
                 _reweight(spec, rows, sw, m, gain, least, floor, w)
             chi2, nfev, converged = _fit_row(
-                spec, r == 0, pixel, axis, sw, y, white, box, held, n_held, rows, mp, limit, grid,
-                grid_theta, shared, shared_ch, own_ch, line, weight, signal, score, picks, w, index,
+                spec, r == 0, pixel, axis, sw, y, white, box, held, n_held, rows, mp, close, limit,
+                grid, grid_theta, shared, shared_ch, own_ch, line, weight, signal, score, picks, w, index,
             )  # fmt: skip
             total += nfev
             if r > 0 and nfev <= 1:

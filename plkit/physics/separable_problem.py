@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from plkit.errors import DataError
 from plkit.physics.constants import FWHM_PER_SIGMA
 
-__all__ = ["FAMILIES", "Problem", "SeparableModel", "set_up", "without_fixed_background"]
+__all__ = [
+    "FAMILIES",
+    "Problem",
+    "SeparableModel",
+    "rate_bounds",
+    "set_up",
+    "without_fixed_background",
+]
 
 Floats = NDArray[np.float64]
 
@@ -139,6 +146,28 @@ class Problem:
     def n_free(self) -> int:
         """Number of parameters that are varied."""
         return self.spec[3] + int(np.sum(~self.held))
+
+
+def rate_bounds(time: Floats) -> tuple[float, float]:
+    """Range in which rates are searched.
+
+    Parameters
+    ----------
+    time : numpy.ndarray
+        Ascending times of a trace, at least two different ones [s].
+
+    Returns
+    -------
+    tuple of float
+        From a twentieth of 1/record to two per shortest step [1/s].
+
+    Examples
+    --------
+    >>> tuple(round(k, 6) for k in rate_bounds(np.arange(0.0, 501.0)))
+    (0.0001, 2.0)
+    """
+    steps = np.diff(time)
+    return 0.05 / float(time[-1] - time[0]), 2.0 / float(np.min(steps[steps > 0]))
 
 
 def _refuse(reason: str) -> DataError:
@@ -303,7 +332,7 @@ def _default_limits(base: str, x: Floats) -> tuple[float, float, float]:
     step, span = float(np.min(steps[steps > 0])), float(x[-1] - x[0])
     first, last = float(x[0]), float(x[-1])
     known = {
-        "rate": (math.log(0.05 / span), math.log(2.0 / step), 2.0),
+        "rate": (*map(math.log, rate_bounds(x)), 2.0),
         "exponent": (0.05, 1.0, 0.3),
         "centre": (first - 0.25 * span, last + 0.25 * span, 0.2 * span),
         "fwhm": (math.log(0.2 * step), math.log(4.0 * span), 1.0),
