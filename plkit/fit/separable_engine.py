@@ -18,7 +18,7 @@ from plkit.fit.status import FAILED
 from plkit.physics import separable
 from plkit.physics.separable import SeparableModel
 
-__all__ = ["Kernel", "fit_with_kernels", "kernel_for"]
+__all__ = ["Kernel", "add_deviance", "fit_with_kernels", "kernel_for"]
 
 Floats = NDArray[np.float64]
 
@@ -210,14 +210,14 @@ def fit_with_kernels(
     lost = verdict == FAILED
     raw.code[:] = np.where(lost | ~np.isfinite(raw.chisqr), NO_START, CONVERGED)
     if counted:
-        _add_deviance(job, plan, raw, y)
+        add_deviance(job, plan, raw, y)
     if poisson is not None and job.scaled:
         left = np.maximum(raw.n_points - plan.n_free, 1.0)
         raw.covariance *= (raw.chisqr / left)[:, None, None]
     return raw
 
 
-def _add_deviance(job: Job, plan: Any, raw: Raw, y: Floats) -> None:
+def add_deviance(job: Job, plan: Any, raw: Raw, y: Floats) -> None:
     """Likelihood of counts, for the choice of models and the test of a change."""
     assert job.gain is not None
     assert job.floor is not None

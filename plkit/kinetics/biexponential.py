@@ -237,10 +237,8 @@ def _fit_kernels(traces: Traces, plateau: bool) -> FitArrays:
         )  # fmt: skip
     from plkit.physics.separable import SeparableModel, fit_separable
 
-    if plateau:
-        model = SeparableModel("exponential", 2, background_sign=1)
-    else:
-        model = SeparableModel("exponential", 2, "none")
+    background = ("constant", 1, 1) if plateau else ("none", 1, 0)
+    model = SeparableModel("exponential", 2, *background)
     threads = (os.cpu_count() or 1) if rows >= _ROWS_FOR_THREADS else 1
     found = fit_separable(traces.signal, traces.x, model, sigma=traces.sigma, threads=threads)
     values[:, :n_free], covariance[:, :n_free, :n_free] = found["params"], found["covariance"]

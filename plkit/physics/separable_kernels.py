@@ -27,7 +27,7 @@ import numpy as np
 from numba.core import types
 from numba.extending import intrinsic as _intrinsic
 
-__all__ = ["fit_rows"]
+__all__ = ["fit_rows", "shared_rows"]
 
 EXPONENTIAL: Final = 0
 STRETCHED: Final = 1
@@ -907,19 +907,60 @@ def _information(spec, held, w, index):
 
 @_njit(_EXACT)
 def _report(spec, axis, held, w, index, row, values, cov):
-    """Write values and covariance of a row in reported parameters."""
+    """Write values and covariance of a row from the products at hand."""
+    _information(spec, held, w, index)
+    good = _invert(w, np.int64(FULL), spec[3] + spec[5], index)
+    if not good and _leave_out_zeros(spec, w, index):
+        good = _invert(w, np.int64(FULL), spec[3] + spec[5], index)
+    _write(spec, axis, held, good, w, index, row, values, cov)
+
+
+@_njit(_EXACT)
+def _leave_out_zeros(spec, w, index):
+    """Take the columns that are at zero out of ALIVE; False if there are none."""
+    dead = False
+    for i in range(spec[3]):
+        if w[VECTOR, A, i] == 0.0 and index[ALIVE, i] == 1:
+            index[ALIVE, i] = 0
+            dead = True
+    return dead
+
+
+@_njit(_EXACT)
+def _report_shared(spec, axis, total, w, index, row, values, cov):
+    """The same where a group has the shape parameters in common.
+
+    ``total`` is what all rows of the group say of them, amplitudes projected out. It takes the
+    place of what this row alone says.
+    """
+    p, q = spec[3], spec[5]
+    for j in range(q):
+        index[MARKS, j] = 0
+    _information(spec, index[MARKS], w, index)
+    for j in range(q):
+        index[ALIVE, p + j] = 0
+    known = _invert(w, np.int64(FULL), p, index)
+    if not known and _leave_out_zeros(spec, w, index):
+        known = _invert(w, np.int64(FULL), p, index)
+    for j in range(q):
+        index[ALIVE, p + j] = 1
+        for k in range(j, q):
+            v = total[j, k]
+            for a in range(p):
+                for b in range(p):
+                    if known and index[ALIVE, a] == 1 and index[ALIVE, b] == 1:
+                        v += w[FULL, a, p + j] * w[INVERSE, a, b] * w[FULL, b, p + k]
+            w[FULL, p + j, p + k] = v
+    good = known and _invert(w, np.int64(FULL), p + q, index)
+    _write(spec, axis, index[MARKS], good, w, index, row, values, cov)
+
+
+@_njit(_EXACT)
+def _write(spec, axis, held, good, w, index, row, values, cov):
+    """Turn THETA, A and INVERSE into reported parameters and their covariance."""
     family, terms, columns, p, qt, q = spec[0], spec[1], spec[2], spec[3], spec[4], spec[5]
     n, sign = p + q, float(spec[8])
     middle, half, unit = axis[3, 0], axis[3, 1], axis[3, 2]
-    _information(spec, held, w, index)
-    good = _invert(w, np.int64(FULL), n, index)
-    if not good:  # without the columns that are at zero
-        dead = False
-        for i in range(p):
-            if w[VECTOR, A, i] == 0.0:
-                index[ALIVE, i] = 0
-                dead = True
-        good = dead and _invert(w, np.int64(FULL), n, index)
     per = qt + 1 + (1 if family == PSEUDO_VOIGT else 0)  # reported parameters per term
     last = per * terms
     size = last + p - columns
@@ -2036,6 +2077,67 @@ def fit_rows(
         chi2s[row], nfevs[row] = chi2, total
         constants[row] = _constant(sw, y, mp)
         codes[row] = CONVERGED if converged else NOT_CONVERGED
+
+
+@_entry
+def shared_rows(
+    axis, m, ys, sigmas, spec, pixel, sort, places, group, theta, total, last, hess, grad, chi2s,
+    models, values, covariance, constants, points, codes,
+):  # fmt: skip
+    """χ² of every row at the shape parameters of its group, and what it says of their next step.
+
+    Parameters
+    ----------
+    axis, m, ys, sigmas, spec, pixel, sort, places
+        As for :func:`fit_rows`; without any σ all points count alike.
+    group : array of int
+        Group of every row.
+    theta : array, shape (groups, non-linear parameters)
+        Where to evaluate.
+    total : array, shape (groups, non-linear parameters, the same)
+        Sum of ``hess`` over all rows of each group; needed with ``last``.
+    last : bool
+        True fills ``models`` … ``covariance`` too.
+    hess, grad : arrays
+        Receive the sums over these rows: normal equations, amplitudes projected out.
+    chi2s, models, values, covariance, constants, points, codes
+        Receive what there is of every row.
+    """
+    mp = axis.shape[1]
+    p, q = spec[3], spec[5]
+    rows = np.zeros((SIZE, mp + 16))
+    w, index = np.zeros((LAYERS, 24, 20)), np.zeros((8, 24), np.int64)
+    y, sw, white = np.zeros(mp), np.zeros(mp), np.zeros(mp)
+    for t in range(spec[1]):
+        index[PLACE, t] = places[t]
+    mode = np.int64(1 if sigmas.shape[0] > 0 else 0)
+    for row in range(ys.shape[0]):
+        g = group[row]
+        n = _load(ys, sigmas, row, m, mode, 1.0, 0.0, y, sw)
+        points[row] = n
+        if n < p:
+            codes[row] = TOO_FEW if n > 0 else NO_POINTS
+            continue
+        for j in range(q):
+            w[VECTOR, TRIAL, j] = w[VECTOR, MOVING, j] = w[VECTOR, THETA, j] = theta[g, j]
+        _lay_out(spec, axis, sw, y, white, rows, mp, w)
+        chi2s[row], live = _evaluate(
+            spec, pixel, axis, white, rows, mp, np.int64(0), w, index
+        )  # fmt: skip
+        _vector(w, np.int64(A_NEW), np.int64(A_TRY), p)
+        _project(spec, pixel, axis, white, rows, mp, live, w, index)
+        for j in range(q):
+            grad[g, j] += w[VECTOR, GRAD, j]
+            for k in range(q):
+                hess[g, j, k] += w[HESS, j, k]
+        if last:
+            for i in range(m):
+                models[row, i] = (rows[p, i] - rows[p + 1, i]) / sw[i] if sw[i] > 0.0 else np.nan
+            _vector(w, np.int64(A_NEW), np.int64(A), p)
+            if sort:
+                _order(spec, w, index)
+            _report_shared(spec, axis, total[g], w, index, row, values, covariance)
+            constants[row] = _constant(sw, y, mp)
 
 
 @_njit(_SUMS)
