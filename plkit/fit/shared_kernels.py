@@ -12,7 +12,7 @@ from plkit.fit.job import Job, Raw, empty_raw
 from plkit.fit.marquardt import CONVERGED, NOT_CONVERGED, bounded_step
 from plkit.fit.plan import Plan
 from plkit.fit.result import FitArrays
-from plkit.fit.separable_engine import Kernel, add_deviance, kernel_for
+from plkit.fit.separable_engine import Kernel, add_deviance, kernel_for, snap_to_bounds
 from plkit.fit.shared_search import rows_with_noise
 from plkit.fit.traces import Prepared
 from plkit.physics.separable_shared import SharedShapes
@@ -106,6 +106,7 @@ def share_with_kernels(
     raw = empty_raw(rows.size, plan)
     raw.values[:, own] = found["params"]
     raw.covariance[:, own[:, None], own] = found["covariance"]
+    snap_to_bounds(plan, raw.values)
     raw.chisqr[:] = raw.cost[:] = found["chisqr"] * unit
     raw.nfev[:] = steps
     raw.code[:] = code[group]
