@@ -186,7 +186,8 @@ def _prepare(
         data = data - constant[:, None]
     if slope is not None:
         data = data - slope[:, None] * axis
-    data, deviation = np.ascontiguousarray(data), np.ascontiguousarray(deviation)
+    # numba compiles once more for arrays that cannot be written, for half a minute
+    data, deviation = (np.require(a, requirements=["C", "W"]) for a in (data, deviation))
     if constant is None and slope is None:
         reduced = model if model.parameter_names == reduced.parameter_names else reduced
     return _Data(data, axis, deviation, constant, slope), reduced

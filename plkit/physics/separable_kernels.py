@@ -1967,9 +1967,10 @@ def _order(spec, w, index):
             x, v = w[VECTOR, THETA, qt * u], w[VECTOR, THETA, qt * t]
             if spec[0] == EXPONENTIAL:
                 x, v = -x, -v
-            if x == v and spec[0] == EXPONENTIAL and w[VECTOR, A, u] * w[VECTOR, A, t] == 0.0:
-                rank += 1 if w[VECTOR, A, u] != 0.0 else 0  # one of amplitude zero comes last
-            elif x < v or (x == v and u < t):
+            first = u < t
+            if spec[0] == EXPONENTIAL and (w[VECTOR, A, u] == 0.0) != (w[VECTOR, A, t] == 0.0):
+                first = w[VECTOR, A, u] != 0.0  # of equal rates that of amplitude zero comes last
+            if x < v or (x == v and first):
                 rank += 1
         index[PLACE, t] = rank
 
