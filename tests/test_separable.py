@@ -124,7 +124,9 @@ def test_proof_2_ten_thousand_traces_are_no_worse_than_lmfit_from_the_truth(name
         best = model.fit(y[i], start, x=x, weights=1 / sigma[i], scale_covar=False)
         if not found["chisqr"][i] <= best.chisqr + 0.01:
             worse.append((i, float(found["chisqr"][i] - best.chisqr)))
-    print(f"\n{name}: {1 - len(worse) / rows:.2%} of {rows} at lmfit's optimum or below;", worse[:9])
+    print(
+        f"\n{name}: {1 - len(worse) / rows:.2%} of {rows} at lmfit's optimum or below;", worse[:9]
+    )
     assert np.all(np.isfinite(found["chisqr"]))
     assert len(worse) <= 1e-3 * rows
 
@@ -215,7 +217,10 @@ def test_two_exponentials_of_one_rate_are_written_as_one_and_keep_its_sigma():
         assert np.all(found["chisqr"] <= single["chisqr"] + 1e-3)
         assert found["status"][0] == 2
         variance = np.diagonal(found["covariance"], axis1=1, axis2=2)
-        amplitude, rate = found["params"][:, 0 : 2 * terms : 2], found["params"][:, 1 : 2 * terms : 2]
+        amplitude, rate = (
+            found["params"][:, 0 : 2 * terms : 2],
+            found["params"][:, 1 : 2 * terms : 2],
+        )
         alone = np.sum(amplitude > 1e-12, axis=1) == 1
         assert alone[0]
         assert alone.sum() > 50
@@ -310,7 +315,9 @@ def test_gaps_are_left_out():
         np.testing.assert_allclose(same["chisqr"], found["chisqr"], rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["biexponential", "stretched", "two gaussians", "asymmetric", "fick"])
+@pytest.mark.parametrize(
+    "name", ["biexponential", "stretched", "two gaussians", "asymmetric", "fick"]
+)
 def test_too_few_points_no_points_and_flat_rows_have_a_status(name):
     _, _, x, y, _, truth, model = sample(name, 4)
     size = truth.shape[1]
@@ -374,7 +381,9 @@ def test_any_dtype_and_layout_gives_what_float64_gives(dtype):
 
 def test_bounds_and_held_values():
     t, y, sigma, truth = biexponential_traces(80, 3000, (5, 12))
-    model = SeparableModel("exponential", 2, background_sign=1, bounds=dict.fromkeys(("k1", "k2"), (0, 0.04)))
+    model = SeparableModel(
+        "exponential", 2, background_sign=1, bounds=dict.fromkeys(("k1", "k2"), (0, 0.04))
+    )
     found = fit_separable(y, t, model, sigma=sigma)
     assert np.all(found["params"][:, 1] <= 0.04 * (1 + 1e-12))
     at_limit = found["params"][:, 1] >= 0.04 * (1 - 1e-6)
