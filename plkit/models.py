@@ -653,7 +653,7 @@ class TriexponentialDecayModel(_PlkitModel):
         return SeparableModel("exponential", 3)
 
     def parameter_units(self, unit: str, x_unit: str) -> dict[str, str]:
-        """Units of the parameters for data and axis of the given units.
+        """Give the units of the parameters for data and axis of the given units.
 
         Parameters
         ----------
@@ -865,7 +865,7 @@ class PseudoVoigtPeakModel(_Peak):
         return SeparableModel("pseudo_voigt")
 
     def parameter_units(self, unit: str, x_unit: str) -> dict[str, str]:
-        """Units of the parameters for data and axis of the given units.
+        """Give the units of the parameters for data and axis of the given units.
 
         Parameters
         ----------
@@ -1014,7 +1014,7 @@ class PeaksModel(_PlkitModel):
         return SeparableModel(self.func.shape, self.func.n_peaks, self.func.background)
 
     def parameter_units(self, unit: str, x_unit: str) -> dict[str, str]:
-        """Units of the parameters for data and axis of the given units.
+        """Give the units of the parameters for data and axis of the given units.
 
         Parameters
         ----------
