@@ -12,11 +12,11 @@ import xarray as xr
 from plkit import names
 from plkit.errors import PlkitWarning
 from plkit.io.common import file_error
+from plkit.io.guard import HDF5_MAGIC
 from plkit.io.registry import Reader
 
 __all__ = ["NETCDF", "ZARR", "hdf5_attr", "read_netcdf", "read_zarr"]
 
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _SUFFIXES = (".nc", ".nc4", ".cdf", ".netcdf")
 
 

@@ -22,7 +22,8 @@ import xarray as xr
 from plkit import names
 from plkit.errors import PlkitWarning
 from plkit.io.common import ask, file_error, metadata_json, warn_of_rate
-from plkit.io.netcdf import HDF5_MAGIC, hdf5_attr
+from plkit.io.guard import HDF5_MAGIC, check_size
+from plkit.io.netcdf import hdf5_attr
 from plkit.io.registry import Reader
 from plkit.io.text import known_unit
 
@@ -60,6 +61,8 @@ def load(module: str, path: Path) -> list[dict[str, Any]]:
     reader = importlib.import_module(f"rsciio.{module}")
     if module == "renishaw":
         _refuse_cut_wdf(path)
+    elif module == "hamamatsu":
+        _refuse_cut_img(path)
     log = logging.getLogger("rsciio")
     level = log.level
     log.setLevel(logging.ERROR)
@@ -78,6 +81,7 @@ def read_rosetta(
     module: str,
     signal_dim: str | None = None,
     units: Mapping[str, str] | None = None,
+    white_light: bool = False,
 ) -> xr.Dataset:
     """Read a microscope's file by RosettaSciIO.
 
@@ -92,11 +96,14 @@ def read_rosetta(
         ``"wavelength"``, ``"energy"``, ``"raman_shift"`` or ``"energy_loss"``.
     units : mapping of str to str, optional
         Units of axes that the file does not state: ``{"wavelength": "nm", "x": "um"}``.
+    white_light : bool, optional
+        Read the microscope's picture too, where the file holds one (Renishaw).
 
     Returns
     -------
     xarray.Dataset
-        ``intensity`` ([time,] [y,] [x,] wavelength or energy or raman_shift or energy_loss) [counts].
+        ``intensity`` ([time,] [y,] [x,] wavelength or energy or raman_shift or energy_loss), or
+        (delay, [y,] [x]) [counts]; ``white_light`` (image_y, image_x, colour) [1] if asked for.
 
     Raises
     ------
@@ -106,7 +113,8 @@ def read_rosetta(
         If RosettaSciIO is not installed.
     """
     path = Path(path)
-    signals = [s for s in load(module, path) if np.asarray(s["data"]).dtype.kind in "iuf"]
+    all_signals = load(module, path)
+    signals = [s for s in all_signals if np.asarray(s["data"]).dtype.kind in "iuf"]
     found: list[str] = []
     unnamed = False
     for signal in signals:
@@ -114,8 +122,9 @@ def read_rosetta(
             signal["axes"], key=lambda a: a.get("index_in_array", signal["axes"].index(a))
         )
         dims = _dims(axes, signal_dim)
-        if any(d in names.SPECTRAL_DIMS for d in dims):
-            return _dataset(path, signal, axes, dims, units or {})
+        if any(d in names.MEASURED_DIMS for d in dims):
+            ds = _dataset(path, signal, axes, dims, units or {})
+            return _with_white_light(path, ds, all_signals) if white_light else ds
         found += [str(a.get("name") or "unnamed") for a in axes]
         unnamed = unnamed or any(
             d in ("", names.X, names.Y) and d != _named(a) for d, a in zip(dims, axes, strict=True)
@@ -124,8 +133,8 @@ def read_rosetta(
         raise file_error(path, "it holds no array of numbers with axes")
     if not unnamed:
         raise file_error(
-            path, f"its axes are {', '.join(found)}, none of them spectral",
-            "plkit reads spectra; decay traces and images are out of its scope.",
+            path, f"its axes are {', '.join(found)}, none of them spectral or a delay",
+            "plkit reads spectra and decay traces; images are out of its scope.",
         )  # fmt: skip
     raise ask(
         path, f"the spectral axis (it names its axes {', '.join(found)})",
@@ -206,6 +215,26 @@ def _dataset(
     return xr.Dataset(variables, coords, notes)
 
 
+def _with_white_light(path: Path, ds: xr.Dataset, signals: list[dict[str, Any]]) -> xr.Dataset:
+    """Add the picture of the sample, with its place under the same stage coordinates."""
+    picture = next((s for s in signals if np.asarray(s["data"]).dtype.names), None)
+    if picture is None:
+        raise file_error(path, "it holds no white-light image", "Read it without white_light.")
+    pixels = np.asarray(picture["data"])
+    levels = np.stack([pixels[c] for c in pixels.dtype.names or ()], axis=-1)
+    coords: dict[str, Any] = {}
+    for axis, dim in zip(picture["axes"], (names.IMAGE_Y, names.IMAGE_X), strict=True):
+        values = float(axis["offset"]) + float(axis["scale"]) * np.arange(int(axis["size"]))
+        if known_unit(str(axis.get("units")), names.unit(dim)) != names.unit(dim):
+            raise file_error(path, f"its white-light image has no scale along '{dim}'")
+        coords[dim] = (dim, values, names.attrs(dim))
+    coords[names.COLOUR] = (names.COLOUR, list(pixels.dtype.names or ()), names.attrs(names.COLOUR))
+    dims = (names.IMAGE_Y, names.IMAGE_X, names.COLOUR)
+    return ds.assign_coords(coords).assign(
+        {names.WHITE_LIGHT: (dims, levels, names.attrs(names.WHITE_LIGHT))}
+    )
+
+
 def _exposure(signal: dict[str, Any]) -> float | None:
     """Integration time of one spectrum [s], where the metadata have it at HyperSpy's place."""
     found: Any = signal.get("metadata", {})
@@ -274,6 +303,23 @@ def _refuse_cut_wdf(path: Path) -> None:
             at += length
 
 
+def _refuse_cut_img(path: Path) -> None:
+    """A header of 64 bytes with width, height and type, a comment, then the pixels."""
+    with path.open("rb") as handle:
+        head = handle.read(64)
+    if len(head) < 64:
+        raise file_error(
+            path,
+            f"it ends after {len(head)} bytes, inside its header of 64 (truncated)",
+            "Copy it again.",
+        )
+    comment, width, height, _, _, kind = struct.unpack_from("<6h", head, 2)
+    bytes_per_pixel = {0: 1, 2: 2, 3: 4}.get(kind, 1)
+    if comment < 0 or width < 1 or height < 1:
+        raise file_error(path, f"its header announces {height} × {width} pixels")
+    check_size(path, f"{height} × {width} pixels", 64 + comment + width * height * bytes_per_pixel)
+
+
 def _sniff_hdf5(path: Path, head: bytes, attr: str, value: str) -> bool:
     return head.startswith(HDF5_MAGIC) and str(hdf5_attr(path, attr)) == value
 
@@ -301,7 +347,7 @@ def _reader(module: str, title: str, suffixes: tuple[str, ...], sniff: Any) -> R
         suffixes=suffixes,
         sniff=sniff,
         read=partial(read_rosetta, module=module),
-        options=("signal_dim", "units"),
+        options=("signal_dim", "units", *(("white_light",) if module == "renishaw" else ())),
         extra="io",
     )
 
