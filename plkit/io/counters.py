@@ -64,7 +64,7 @@ def read_ptu(
     path = Path(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with ptufile.PtuFile(path) as file:
+        with path.open("rb") as handle, ptufile.PtuFile(handle) as file:
             if not file.is_t3:
                 raise file_error(
                     path,
@@ -194,7 +194,7 @@ def read_sdt(path: Path, *, block: int | None = None, pixel_um: float | None = N
     _check_blocks(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with sdtfile.SdtFile(path) as file:
+        with path.open("rb") as handle, sdtfile.SdtFile(handle) as file:
             blocks = [np.asarray(d) for d in file.data]
             times = [np.asarray(t, dtype=np.float64) for t in file.times]
             first = file.measure_info[0]

@@ -20,7 +20,7 @@ from plkit.io.text import known_unit, quantity_of, read_columns, read_lines, spl
 __all__ = ["READER", "read_edinburgh"]
 
 # The programs scan in nanometres; an axis in wavenumbers is named so.
-_SCANNED = {"wavelength": "nm"}
+_SCANNED = {names.WAVELENGTH: "nm"}
 
 
 def read_edinburgh(path: Path) -> xr.Dataset:

@@ -179,7 +179,9 @@ def _spectral_axis(
     path: Path, fields: dict[str, str], bands: int, wavelength_unit: str | None
 ) -> tuple[npt.NDArray[np.float64], str, str]:
     try:
-        axis = np.array([float(w) for w in fields.get("wavelength", "").split(",") if w.strip()])
+        axis = np.array(
+            [float(w) for w in fields.get(names.WAVELENGTH, "").split(",") if w.strip()]
+        )
     except ValueError:
         raise file_error(path, "its field 'wavelength' does not hold numbers") from None
     if axis.shape != (bands,):

@@ -23,7 +23,7 @@ __all__ = ["READER", "read_labspec"]
 
 _UM = names.unit(names.X)
 _POSITIONS = {"x": names.X, "xa": names.X, "y": names.Y, "ya": names.Y, "z": names.Z, "za": names.Z}
-_SECONDS = {"t", "time", "zeit"}
+_SECONDS = {"t", names.TIME, "zeit"}
 _SPECTRAL = {
     "nm": names.WAVELENGTH,
     "ev": names.ENERGY,

@@ -146,7 +146,7 @@ def hdf5_attr(path: Path, name: str) -> Any:
     try:
         with h5py.File(path, "r") as file:
             return file.attrs.get(name)
-    except OSError:
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -332,7 +332,7 @@ def _sniff_delmic(path: Path, head: bytes) -> bool:
     try:
         with h5py.File(path, "r") as file:
             return "Acquisition0" in file
-    except OSError:
+    except (OSError, RuntimeError, ValueError, KeyError):
         return False
 
 

@@ -339,7 +339,7 @@ def read_ocean_optics(path: Path) -> xr.Dataset:
         if mark:
             header[key.strip()] = value.strip()
     mode = header.get("XAxis mode", "Wavelengths")
-    if not mode.lower().startswith("wavelength"):
+    if not mode.lower().startswith(names.WAVELENGTH):
         raise file_error(path, f"its axis is '{mode}', not wavelengths", "Save it over wavelength.")
     end = next((n for n, line in enumerate(lines) if line.startswith(">>>>>End")), len(lines))
     body = [line.replace(",", ".") for line in lines[:end]]

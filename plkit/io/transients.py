@@ -19,8 +19,8 @@ __all__ = ["READERS", "read_lvm", "read_prodata"]
 
 # ProData states no units; these are those of its instruments (LKS, Chirascan).
 _PRODATA_AXES = {
-    "time": (names.DELAY, "s"),
-    "wavelength": (names.WAVELENGTH, "nm"),
+    names.TIME: (names.DELAY, "s"),
+    names.WAVELENGTH: (names.WAVELENGTH, "nm"),
     "repeat": (names.POINT, "1"),
     "temperature": (names.TEMPERATURE, "degC"),
 }
