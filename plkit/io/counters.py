@@ -75,7 +75,10 @@ def read_ptu(
 
 
 def _ptu_dataset(path: Path, file: Any, channel: int | None, pixel_um: float | None) -> xr.Dataset:
-    announced, held = int(file.number_records), (path.stat().st_size - int(file.record_offset)) // 4
+    announced, held = (
+        int(file.tags.get("TTResult_NumberOfRecords", 0)),
+        (path.stat().st_size - int(file.record_offset)) // 4,
+    )
     channels = [int(c) for c in file.active_channels]
     if not channels or held == 0:
         raise file_error(path, "it holds no photon", "Copy it again from the instrument.")

@@ -193,12 +193,12 @@ def detect(path: Path | str) -> Reader:
     """
     path = Path(path)
     head = head_of(path)
+    foreign = foreign_format(head)
+    if foreign is not None and not get_reader("npz").sniff(path, head):
+        raise file_error(path, f"it is {foreign[0]}", foreign[1])
     for reader in readers():
         if reader.sniff(path, head):
             return reader
-    foreign = foreign_format(head)
-    if foreign is not None:
-        raise file_error(path, f"it is {foreign[0]}", foreign[1])
     if head.startswith(HDF5_MAGIC):
         raise file_error(
             path, "it is an HDF5 file of a layout that plkit does not know, or damaged",

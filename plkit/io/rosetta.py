@@ -25,6 +25,7 @@ from plkit.io.common import ask, file_error, metadata_json, warn_of_rate
 from plkit.io.guard import HDF5_MAGIC, check_size
 from plkit.io.netcdf import hdf5_attr
 from plkit.io.registry import Reader
+from plkit.io.renishaw import refuse_cut_wdf, wdf_numbers, with_missing_spectra, with_white_light
 from plkit.io.text import known_unit
 
 __all__ = ["READERS", "read_rosetta"]
@@ -60,7 +61,7 @@ def load(module: str, path: Path) -> list[dict[str, Any]]:
     """
     reader = importlib.import_module(f"rsciio.{module}")
     if module == "renishaw":
-        _refuse_cut_wdf(path)
+        refuse_cut_wdf(path)
     elif module == "hamamatsu":
         _refuse_cut_img(path)
     log = logging.getLogger("rsciio")
@@ -70,6 +71,14 @@ def load(module: str, path: Path) -> list[dict[str, Any]]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             signals: list[dict[str, Any]] = reader.file_reader(str(path))
+    except Exception as exc:
+        planned, taken = wdf_numbers(path) if module == "renishaw" else (0, 0)
+        if taken < planned:
+            raise file_error(
+                path, f"it holds {taken} of {planned} spectra (interrupted), and RosettaSciIO cannot read the rest",
+                "Open it in WiRE and save it again.",
+            ) from exc  # fmt: skip
+        raise
     finally:
         log.setLevel(level)
     return signals
@@ -79,6 +88,7 @@ def read_rosetta(
     path: Path,
     *,
     module: str,
+    title: str = "",
     signal_dim: str | None = None,
     units: Mapping[str, str] | None = None,
     white_light: bool = False,
@@ -91,6 +101,8 @@ def read_rosetta(
         The file.
     module : str
         Name of the format's module in ``rsciio``.
+    title : str, optional
+        What a person calls the format: the attribute ``instrument``.
     signal_dim : str, optional
         What light or electrons are dispersed along, where the file does not name it:
         ``"wavelength"``, ``"energy"``, ``"raman_shift"`` or ``"energy_loss"``.
@@ -104,6 +116,11 @@ def read_rosetta(
     xarray.Dataset
         ``intensity`` ([time,] [y,] [x,] wavelength or energy or raman_shift or energy_loss), or
         (delay, [y,] [x]) [counts]; ``white_light`` (image_y, image_x, colour) [1] if asked for.
+
+    Warns
+    -----
+    PlkitWarning
+        If the intensity is no counts, or a Renishaw series was interrupted: its missing spectra are NaN.
 
     Raises
     ------
@@ -123,8 +140,10 @@ def read_rosetta(
         )
         dims = _dims(axes, signal_dim)
         if any(d in names.MEASURED_DIMS for d in dims):
-            ds = _dataset(path, signal, axes, dims, units or {})
-            return _with_white_light(path, ds, all_signals) if white_light else ds
+            ds = _dataset(path, signal, axes, dims, units or {}, title)
+            if module == "renishaw":
+                ds = with_missing_spectra(path, ds)
+            return with_white_light(path, ds, all_signals) if white_light else ds
         found += [str(a.get("name") or "unnamed") for a in axes]
         unnamed = unnamed or any(
             d in ("", names.X, names.Y) and d != _named(a) for d, a in zip(dims, axes, strict=True)
@@ -173,6 +192,7 @@ def _dataset(
     axes: list[dict[str, Any]],
     dims: list[str],
     units: Mapping[str, str],
+    title: str,
 ) -> xr.Dataset:
     data = np.asarray(signal["data"])
     if data.dtype == np.float16:
@@ -206,33 +226,13 @@ def _dataset(
             )
     metadata = signal.get("metadata", {})
     general = metadata.get("General", {})
-    notes: dict[str, Any] = {"metadata": metadata_json(metadata)}
+    notes: dict[str, Any] = {"instrument": title, "metadata": metadata_json(metadata)}
     if general.get("title"):
         notes["title"] = str(general["title"])
     if general.get("date"):
         notes["acquired"] = f"{general['date']} {general.get(names.TIME, '')}".strip()
     variables[names.INTENSITY] = (dims, data, attrs)
     return xr.Dataset(variables, coords, notes)
-
-
-def _with_white_light(path: Path, ds: xr.Dataset, signals: list[dict[str, Any]]) -> xr.Dataset:
-    """Add the picture of the sample, with its place under the same stage coordinates."""
-    picture = next((s for s in signals if np.asarray(s["data"]).dtype.names), None)
-    if picture is None:
-        raise file_error(path, "it holds no white-light image", "Read it without white_light.")
-    pixels = np.asarray(picture["data"])
-    levels = np.stack([pixels[c] for c in pixels.dtype.names or ()], axis=-1)
-    coords: dict[str, Any] = {}
-    for axis, dim in zip(picture["axes"], (names.IMAGE_Y, names.IMAGE_X), strict=True):
-        values = float(axis["offset"]) + float(axis["scale"]) * np.arange(int(axis["size"]))
-        if known_unit(str(axis.get("units")), names.unit(dim)) != names.unit(dim):
-            raise file_error(path, f"its white-light image has no scale along '{dim}'")
-        coords[dim] = (dim, values, names.attrs(dim))
-    coords[names.COLOUR] = (names.COLOUR, list(pixels.dtype.names or ()), names.attrs(names.COLOUR))
-    dims = (names.IMAGE_Y, names.IMAGE_X, names.COLOUR)
-    return ds.assign_coords(coords).assign(
-        {names.WHITE_LIGHT: (dims, levels, names.attrs(names.WHITE_LIGHT))}
-    )
 
 
 def _exposure(signal: dict[str, Any]) -> float | None:
@@ -284,25 +284,6 @@ def _quantity_unit(signal: dict[str, Any]) -> str:
     return quantity[quantity.find("(") + 1 : quantity.rfind(")")] if "(" in quantity else ""
 
 
-def _refuse_cut_wdf(path: Path) -> None:
-    """Blocks of name (4 bytes), number (4) and length (8) follow each other up to the end of the file.
-
-    Of a file that was cut, RosettaSciIO gives the channels that are left.
-    """
-    size, at = path.stat().st_size, 0
-    with path.open("rb") as handle:
-        while at < size:
-            handle.seek(at)
-            head = handle.read(16)
-            length = struct.unpack("<8xQ", head)[0] if len(head) == 16 else 16
-            if length < 16 or at + length > size:
-                raise file_error(
-                    path, f"the file ends after {size} bytes, inside one of its blocks (truncated)",
-                    "Copy it again from the instrument.",
-                )  # fmt: skip
-            at += length
-
-
 def _refuse_cut_img(path: Path) -> None:
     """A header of 64 bytes with width, height and type, a comment, then the pixels."""
     with path.open("rb") as handle:
@@ -346,7 +327,7 @@ def _reader(module: str, title: str, suffixes: tuple[str, ...], sniff: Any) -> R
         title=title,
         suffixes=suffixes,
         sniff=sniff,
-        read=partial(read_rosetta, module=module),
+        read=partial(read_rosetta, module=module, title=title),
         options=("signal_dim", "units", *(("white_light",) if module == "renishaw" else ())),
         extra="io",
     )

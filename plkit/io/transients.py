@@ -88,7 +88,8 @@ def read_prodata(path: Path, *, quantity: str | None = None) -> xr.Dataset:
         data, order = cube, [names.POINT, *order]
     coords: dict[str, Any] = {}
     for (dim, unit), values in zip(dims, (row_values, column_values), strict=True):
-        coords[dim] = (dim, values, {**names.attrs(dim), "units": unit})
+        kept = values.astype(np.int64) if dim == names.POINT else values
+        coords[dim] = (dim, kept, {**names.attrs(dim), "units": unit})
     if len(column_values) == 1 and dims[1][0] == names.POINT:
         data, order = data[..., 0], order[:-1]
         del coords[names.POINT]
