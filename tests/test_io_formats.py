@@ -256,15 +256,12 @@ def test_envi_that_does_not_say_enough(tmp_path: Path) -> None:
         ("wavelength", "{1, 2}", "holds 2 values, not 4"),
         ("bands", 400_000_000, "400000000 numbers"),
     ):
+        made.envi(path, data)
+        stated = re.sub(
+            rf"^{field} = .*?(?=\n\S)", f"{field} = {value}", path.read_text(), flags=re.S | re.M
+        )
+        path.write_text(stated)
         with pytest.raises(FileFormatError, match=words):
-            made.envi(path, data)
-            text = re.sub(
-                rf"^{field} = .*?(?=\n\S)",
-                f"{field} = {value}",
-                path.read_text(),
-                flags=re.M | re.S,
-            )
-            path.write_text(text)
             plkit.read(path)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import struct
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,23 +65,30 @@ def read_ptu(
     import ptufile
 
     path = Path(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with path.open("rb") as handle, ptufile.PtuFile(handle) as file:
-            if not file.is_t3:
-                raise file_error(
-                    path,
-                    "it holds T2 records, times without a delay",
-                    "Measure in T3 mode, or export the histogram.",
-                )
-            return _ptu_dataset(path, file, channel, pixel_um)
+    with _quiet("ptufile"), path.open("rb") as handle, ptufile.PtuFile(handle) as file:
+        if not file.is_t3:
+            raise file_error(
+                path, "it holds T2 records, times without a delay",
+                "Measure in T3 mode, or export the histogram.",
+            )  # fmt: skip
+        return _ptu_dataset(path, file, channel, pixel_um)
+
+
+@contextlib.contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Keep a library's logger still: what it finds is said by plkit's errors and warnings."""
+    log = logging.getLogger(name)
+    level = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def _ptu_dataset(path: Path, file: Any, channel: int | None, pixel_um: float | None) -> xr.Dataset:
-    announced, held = (
-        int(file.tags.get("TTResult_NumberOfRecords", 0)),
-        (path.stat().st_size - int(file.record_offset)) // 4,
-    )
+    announced = int(file.tags.get("TTResult_NumberOfRecords", 0))
+    held = (path.stat().st_size - int(file.record_offset)) // 4
     channels = [int(c) for c in file.active_channels]
     if not channels or held == 0:
         raise file_error(path, "it holds no photon", "Copy it again from the instrument.")
@@ -195,7 +205,7 @@ def read_sdt(path: Path, *, block: int | None = None, pixel_um: float | None = N
 
     path = Path(path)
     _check_blocks(path)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _quiet("sdtfile"):
         warnings.simplefilter("ignore")
         with path.open("rb") as handle, sdtfile.SdtFile(handle) as file:
             blocks = [np.asarray(d) for d in file.data]
