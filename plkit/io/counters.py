@@ -28,6 +28,12 @@ _NS = names.unit(names.DELAY)
 # file, and this many are free.
 _SPARSE, _FREE_IMAGE = 1000, 2 * 2**30
 
+# What the tags of an image can be: markers are bits of a record, the rest are sizes.
+_MOST_IN_TAGS = {
+    "ImgHdr_LineStart": 16, "ImgHdr_LineStop": 16, "ImgHdr_Frame": 16, "ImgHdr_MaxFrames": 2**31,
+    "ImgHdr_PixX": 2**16, "ImgHdr_PixY": 2**16, "HW_InpChannels": 256, "MeasDesc_BinningFactor": 2**20,
+}  # fmt: skip
+
 
 def read_ptu(
     path: Path, *, channel: int | None = None, pixel_um: float | None = None
@@ -71,7 +77,19 @@ def read_ptu(
                 path, "it holds T2 records, times without a delay",
                 "Measure in T3 mode, or export the histogram.",
             )  # fmt: skip
+        _check_markers(path, file.tags)
         return _ptu_dataset(path, file, channel, pixel_um)
+
+
+def _check_markers(path: Path, tags: dict[str, Any]) -> None:
+    """Refuse absurd markers and sizes of images: ptufile would count with them for ever."""
+    for name, most in _MOST_IN_TAGS.items():
+        value = tags.get(name, 0)
+        if not isinstance(value, int) or not 0 <= value <= most:
+            raise file_error(
+                path, f"its header says {name} = {str(value)[:30]}, not 0 to {most} (damaged)",
+                "Copy it again from the instrument.",
+            )  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -103,6 +121,15 @@ def _ptu_dataset(path: Path, file: Any, channel: int | None, pixel_um: float | N
         raise file_error(path, f"channel is {chosen}, not one of {', '.join(map(str, channels))}")
     n_bins = max(int(file.number_bins), int(file.number_bins_in_period))
     width_ns = float(file.tcspc_resolution) * 1e9
+    if (
+        not 1e-6 <= width_ns <= 1e9
+        or not 0 < n_bins <= 2**24
+        or not 0 < float(file.syncrate) < 1e12
+    ):
+        raise file_error(
+            path, f"its header announces {n_bins} bins of {width_ns:g} ns at {file.syncrate} pulses/s (damaged)",
+            "Copy it again from the instrument.",
+        )  # fmt: skip
     cut = held < announced
     attrs: dict[str, Any] = {
         "instrument": f"PicoQuant {file.tags.get('HW_Type', '')}".strip(),

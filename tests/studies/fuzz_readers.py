@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS, MEMORY_BYTES = 20.0, 4 * 2**30
+SECONDS, STARTING_SECONDS, MEMORY_BYTES = 5.0, 30.0, 4 * 2**30
 
 # What some files do not say, by a part of their path.
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -140,16 +140,18 @@ class Child:
         self, path: Path, options: dict[str, Any], seconds: float = SECONDS
     ) -> tuple[str, str]:
         """Outcome and detail of one read."""
-        process = self.process if self.process and self.process.poll() is None else self.start()
+        # A fresh child imports its libraries first.
+        fresh = self.process is None or self.process.poll() is not None
+        process = self.start() if fresh or self.process is None else self.process
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(json.dumps({"path": str(path), "options": options}) + "\n")
         process.stdin.flush()
-        # A fresh child imports its libraries first.
-        ready, _, _ = select.select([process.stdout], [], [], seconds + 30.0)
+        limit = seconds + (STARTING_SECONDS if fresh else 0.0)
+        ready, _, _ = select.select([process.stdout], [], [], limit)
         if not ready:
             self.stop()
-            return "hang", f"no answer within {seconds + 30.0:g} s"
+            return "hang", f"no answer within {limit:g} s"
         line = process.stdout.readline()
         if not line:
             code = process.wait()
