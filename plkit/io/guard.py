@@ -6,10 +6,12 @@ member of an archive with a path of its own, and no array larger than the bytes 
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import struct
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ __all__ = [
     "check_hdf5",
     "check_size",
     "check_xml",
+    "check_zarr",
     "check_zip",
     "foreign_format",
 ]
@@ -29,10 +32,13 @@ HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 MOST_PER_BYTE = 1100
 """Bytes that one stored byte may stand for: deflate, the densest filter in use, cannot exceed 1032."""
 
+MOST_PER_STORED_BYTE = 50_000
+"""The same for arrays in HDF5 and Zarr, whose filters (zstd, bitshuffle) pack an even array closer."""
+
 FREE_BYTES = 64 * 2**20
 """Arrays up to this size are never questioned."""
 
-MOST_OBJECTS = 100_000
+MOST_OBJECTS = 50_000
 
 _COPY = "Copy it again from the instrument."
 
@@ -192,10 +198,11 @@ def check_hdf5(path: Path) -> None:
 def _walk_hdf5(path: Path, root: Any) -> None:
     import h5py
 
-    todo, seen = [root], {h5py.h5o.get_info(root.id).addr}
+    # Each group with those that it lies in: netCDF's library would follow a circle until it dies.
+    todo: list[tuple[Any, tuple[Any, ...]]] = [(root, (h5py.h5o.get_info(root.id).addr,))]
     objects = 0
     while todo:
-        group = todo.pop()
+        group, above = todo.pop()
         for name in group:
             objects += 1
             if objects > MOST_OBJECTS:
@@ -210,10 +217,10 @@ def _walk_hdf5(path: Path, root: Any) -> None:
                 continue  # a soft link leads to an object that is met anyway, or nowhere
             item = group[name]
             if isinstance(item, h5py.Group):
-                key = h5py.h5o.get_info(item.id).addr
-                if key not in seen:  # hard links may run in circles
-                    seen.add(key)
-                    todo.append(item)
+                address = h5py.h5o.get_info(item.id).addr
+                if address in above:
+                    raise file_error(path, f"its group '{name}' holds itself", _COPY)
+                todo.append((item, (*above, address)))
             elif isinstance(item, h5py.Dataset):
                 _check_dataset(path, str(name), item)
 
@@ -226,9 +233,37 @@ def _check_dataset(path: Path, name: str, item: Any) -> None:
         )  # fmt: skip
     needed = math.prod(item.shape or ()) * item.dtype.itemsize
     stored = item.id.get_storage_size()
-    if needed > FREE_BYTES + MOST_PER_BYTE * stored:
+    _check_array(path, name, item.shape or (), needed, stored)
+
+
+def _check_array(path: Path, name: str, shape: Sequence[int], needed: int, stored: int) -> None:
+    if needed > FREE_BYTES + MOST_PER_STORED_BYTE * stored:
         raise file_error(
-            path, f"'{name}' announces {' × '.join(map(str, item.shape))} values, more than its "
+            path, f"'{name}' announces {' × '.join(map(str, shape))} values, more than its "
             f"{stored} stored bytes can hold (truncated or damaged)",
             _COPY,
         )  # fmt: skip
+
+
+def check_zarr(path: Path) -> None:
+    """Refuse a Zarr store that announces arrays that its files cannot hold.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Folder of the store.
+
+    Raises
+    ------
+    FileFormatError
+        If the shape of an array is absurd, or its description is no JSON.
+    """
+    for described in [*path.rglob("zarr.json"), *path.rglob(".zarray")]:
+        try:
+            content = json.loads(described.read_bytes())
+            shape = [int(n) for n in content.get("shape", ())]
+        except (ValueError, TypeError, AttributeError, RecursionError) as exc:
+            raise file_error(path, f"'{described.relative_to(path)}' is damaged", _COPY) from exc
+        files = (p for p in described.parent.rglob("*") if p.is_file() and p != described)
+        stored = sum(p.stat().st_size for p in files)
+        _check_array(path, described.parent.name, shape, math.prod(shape) * 8, stored)

@@ -12,7 +12,7 @@ import xarray as xr
 from plkit import names
 from plkit.errors import PlkitWarning
 from plkit.io.common import file_error
-from plkit.io.guard import HDF5_MAGIC
+from plkit.io.guard import HDF5_MAGIC, check_zarr
 from plkit.io.registry import Reader
 
 __all__ = ["NETCDF", "ZARR", "hdf5_attr", "read_netcdf", "read_zarr"]
@@ -93,6 +93,7 @@ def read_zarr(
     import zarr  # noqa: F401  (its absence becomes a MissingExtraError)
 
     path = Path(path)
+    check_zarr(path)
     _warn_of_absent_chunks(path)
     # On a local disk, listing the store is as quick as consolidated metadata, which may be absent.
     ds = xr.open_dataset(

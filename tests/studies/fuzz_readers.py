@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -122,6 +123,7 @@ class Child:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.process: subprocess.Popen[str] | None = None
+        self.seconds = 0.0  # processor time of the last read
 
     def start(self) -> subprocess.Popen[str]:
         env = {
@@ -147,7 +149,8 @@ class Child:
         assert process.stdout is not None
         process.stdin.write(json.dumps({"path": str(path), "options": options}) + "\n")
         process.stdin.flush()
-        limit = seconds + (STARTING_SECONDS if fresh else 0.0)
+        # The child stops itself by its own clock; this one is for a child that waits, and for busy machines.
+        limit = 12 * seconds + (STARTING_SECONDS if fresh else 0.0)
         ready, _, _ = select.select([process.stdout], [], [], limit)
         if not ready:
             self.stop()
@@ -156,8 +159,11 @@ class Child:
         if not line:
             code = process.wait()
             self.process = None
+            if code == -signal.SIGPROF:
+                return "hang", f"no answer within {seconds:g} s of processor time"
             return "died", f"exit status {code}"
         answer = json.loads(line)
+        self.seconds = float(answer["seconds"])
         if answer["seconds"] > seconds:
             return "slow", f"{answer['seconds']:.1f} s"
         return str(answer["outcome"]), str(answer["detail"])
@@ -180,9 +186,8 @@ def fuzz(target: Target, child: Child, *, cuts: int, changes: int, seed: int = 1
     before = {p.name for p in child.folder.iterdir()} | {scratch.name}
     for what, content in damaged(raw, cuts, changes, np.random.default_rng(seed)):
         scratch.write_bytes(content)
-        start = time.perf_counter()
         outcome, detail = child.read(scratch, target.options)
-        tally.slowest_s = max(tally.slowest_s, time.perf_counter() - start)
+        tally.slowest_s = max(tally.slowest_s, child.seconds)
         tally.outcomes[outcome] += 1
         if outcome not in ("read", "refused") and len(tally.findings) < 20:
             tally.findings.append(f"{outcome}, {what}: {detail}")
@@ -211,7 +216,8 @@ def child_main() -> None:
     for line in sys.stdin:
         task = json.loads(line)
         outcome, detail = "read", ""
-        start = time.perf_counter()
+        start = time.process_time()
+        signal.setitimer(signal.ITIMER_PROF, SECONDS + 1.0)  # its signal ends the process
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
@@ -231,7 +237,8 @@ def child_main() -> None:
                 "stray warning",
                 f"{stray[0].category.__name__}: {str(stray[0].message)[:150]}",
             )
-        seconds = time.perf_counter() - start
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+        seconds = time.process_time() - start
         answers.write(
             json.dumps({"outcome": outcome, "detail": detail[:300], "seconds": seconds}) + "\n"
         )
