@@ -14,7 +14,7 @@ from plkit import names
 from plkit.errors import PlkitWarning
 from plkit.io.common import file_error
 
-__all__ = ["POINT_OPTIONS", "grid_levels", "place_points"]
+__all__ = ["POINT_OPTIONS", "grid_levels", "place_points", "positions"]
 
 POINT_OPTIONS = ("points", "tolerance_um")
 
@@ -121,6 +121,52 @@ def _grid(
     if size > 2 * len(places):
         return f"they would fill {len(places)} of {len(y_levels)} × {len(x_levels)} places"
     return x_levels, y_levels, column, row
+
+
+def positions(
+    path: Path,
+    x: npt.NDArray[np.float64],
+    y: npt.NDArray[np.float64],
+    *,
+    points: str | None = None,
+    tolerance_um: float | None = None,
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
+    """Find the positions among rows of which several belong to one.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        For the messages.
+    x, y : ndarray
+        (rows,) [µm].
+    points, tolerance_um : optional
+        As for :func:`place_points`: rows within the tolerance are one position, unless a list is wanted.
+
+    Returns
+    -------
+    index : ndarray of int
+        (rows,) the position of each row.
+    where : ndarray
+        (positions, 2) x and y [µm].
+
+    Raises
+    ------
+    FileFormatError
+        If a coordinate is not a number.
+    """
+    for axis, values in ((names.X, x), (names.Y, y)):
+        bad = int(np.sum(~np.isfinite(values)))
+        if bad:
+            raise file_error(path, f"{bad} rows give no number for '{axis}'")
+    pairs = np.stack([x, y], axis=1)
+    if points != "list":
+        x_levels, column = grid_levels(x, tolerance_um)
+        y_levels, row = grid_levels(y, tolerance_um)
+        places = len(np.unique(row * len(x_levels) + column))
+        if len(x_levels) * len(y_levels) <= 2 * places:
+            pairs = np.stack([x_levels[column], y_levels[row]], axis=1)
+    where, index = np.unique(pairs, axis=0, return_inverse=True)
+    return index.reshape(-1), where
 
 
 def grid_levels(

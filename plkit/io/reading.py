@@ -10,7 +10,7 @@ from typing import Any
 import xarray as xr
 
 from plkit import schema
-from plkit.errors import DataError, FileFormatError, MissingExtraError, PlkitError
+from plkit.errors import DataError, FileFormatError, MissingExtraError, PlkitError, PlkitWarning
 from plkit.io.common import file_error, finish, measured_variable
 from plkit.io.guard import check_file
 from plkit.io.registry import Reader, detect, get_reader, head_of
@@ -112,7 +112,7 @@ def _call(reader: Reader, path: Path, options: Mapping[str, Any]) -> xr.Dataset:
     try:
         check_file(path, head_of(path))
         return reader.read(path, **options)
-    except PlkitError:
+    except (PlkitError, PlkitWarning):  # a warning too, where warnings are made errors
         raise
     except ImportError as exc:
         if reader.extra is None:
