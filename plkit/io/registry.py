@@ -69,18 +69,21 @@ def readers() -> tuple[Reader, ...]:
     from plkit.io import (
         andor,
         archives,
+        cary,
         counters,
         edinburgh,
         envi,
+        fluoressence,
         folder,
         labspec,
         lightfield,
         luqy,
         netcdf,
+        ocean_optics,
+        perkinelmer,
         photonetc,
         refractive,
         rosetta,
-        scans,
         solis,
         table,
         transients,
@@ -93,7 +96,8 @@ def readers() -> tuple[Reader, ...]:
         netcdf.NETCDF, netcdf.ZARR, andor.READER, lightfield.SPE, winspec.READER, *counters.READERS,
         witec.READER, photonetc.READER, *rosetta.READERS, archives.READER, envi.READER,
         luqy.READER, lightfield.LONG_CSV, refractive.READER, labspec.READER, edinburgh.READER,
-        *scans.READERS, *transients.READERS, *trpl.READERS, solis.READER, table.READER, folder.READER,
+        fluoressence.READER, *perkinelmer.READERS, ocean_optics.READER, cary.READER,
+        *transients.READERS, *trpl.READERS, solis.READER, table.READER, folder.READER,
     )  # fmt: skip
 
 
