@@ -57,7 +57,7 @@ PINS: dict[str, tuple[str, str, str, dict[str, tuple[int, float, float, str]], l
         "fluoressence", "intensity", "counts", {"time": (10, 0, 390, "s"), "wavelength": (201, 650, 850, "nm")}, [111.936017411814, 96.7689929405512]),
     RAFT + "FLWinlab/FLWinlab": ("fl_winlab", "intensity", "counts", {"wavelength": (501, 350, 600, "nm")}, [65.282, 54.64567]),
     RAFT + "LambdaSPX/LambdaSPX_absorbance.dsp": ("lambda_spx", "absorbance", "1", {"wavelength": (201, 700, 800, "nm")}, [0.504170895061313, 0.502988874197321]),
-    RAFT + "LambdaSPX/LambdaSPX_reflectance.dsp": ("lambda_spx", "reflectance", "1", {"wavelength": (201, 700, 800, "nm")}, [0.312473446130753, 0.313510847740555]),
+    RAFT + "LambdaSPX/LambdaSPX_reflectance.dsp": ("lambda_spx", "reflectance", "1", {"wavelength": (201, 700, 800, "nm")}, [0.312473446130753, 0.313510447740555]),
     RAFT + "SpectraSuite/SpectraSuite_Header.txt": ("ocean_optics", "intensity", "counts", {"wavelength": (2048, 340.07, 1028.94, "nm")}, [776.36, 776.36]),
     RAFT + "Pro-Data/prodata-tas_3prop.csv": ("prodata", "absorbance", "1", {"delay": (128, -989, 993, "ns"), "point": (3, 1, 3, "1")}, [-0.000142698, 5.22e-05]),
     RAFT + "Pro-Data/prodata-pll_12wl_1prop.csv": (

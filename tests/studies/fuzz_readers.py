@@ -11,6 +11,7 @@ in one line; everything else is a finding. Nothing may be written.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import select
@@ -144,7 +145,9 @@ class Child:
         """Outcome and detail of one read."""
         # A fresh child imports its libraries first.
         fresh = self.process is None or self.process.poll() is not None
-        process = self.start() if fresh or self.process is None else self.process
+        if fresh:
+            self._close()
+        process = self.process or self.start()
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(json.dumps({"path": str(path), "options": options}) + "\n")
@@ -158,7 +161,7 @@ class Child:
         line = process.stdout.readline()
         if not line:
             code = process.wait()
-            self.process = None
+            self._close()
             if code == -signal.SIGPROF:
                 return "hang", f"no answer within {seconds:g} s of processor time"
             return "died", f"exit status {code}"
@@ -169,9 +172,18 @@ class Child:
         return str(answer["outcome"]), str(answer["detail"])
 
     def stop(self) -> None:
+        """End the process, if there is one."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
+            self._close()
+
+    def _close(self) -> None:
+        if self.process is not None:
+            for pipe in (self.process.stdin, self.process.stdout):
+                if pipe is not None:
+                    with contextlib.suppress(OSError):
+                        pipe.close()
             self.process = None
 
 
