@@ -67,6 +67,12 @@ CANONICAL_ORDER: Final = (
 )  # fmt: skip
 """Order of dims in every dataset: the spectral axis last, hence contiguous in memory."""
 
+# The picture of the sample that some microscopes add
+IMAGE_Y: Final = "image_y"
+IMAGE_X: Final = "image_x"
+COLOUR: Final = "colour"
+WHITE_LIGHT: Final = "white_light"
+
 # Variables that several rooms share -----------------------------------------------------------
 INTENSITY: Final = "intensity"
 NOISE_GAIN: Final = "noise_gain"
@@ -673,6 +679,17 @@ TABLE: Final[dict[str, Quantity]] = {
             "OD",
             "Filter density",
             "Decadic optical density of the filter before the detector.",
+        ),
+        # files: the picture of the sample
+        _q(IMAGE_Y, "um", "y", "y", "Of the white-light picture, in the coordinates of the stage."),
+        _q(IMAGE_X, "um", "x", "x", "Of the white-light picture, in the coordinates of the stage."),
+        _q(COLOUR, "1", "", "Colour", "Red, green or blue of a picture."),
+        _q(
+            WHITE_LIGHT,
+            "1",
+            "",
+            "White-light picture",
+            "Picture of the sample by the microscope; 0 to 255.",
         ),
     )
 }
