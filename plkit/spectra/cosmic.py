@@ -120,8 +120,10 @@ def despike(
     """
     action = "despike"
     ds, spectral = enter(ds, action)
-    if not threshold > 0:
+    if not (isinstance(threshold, int | float | np.number) and threshold > 0):
         raise DataError(action, f"'threshold' is {threshold!r}, not a positive number of σ")
+    if fill not in ("nan", "neighbours"):
+        raise DataError(action, f"'fill' is {fill!r}, not 'nan' or 'neighbours'")
     da = ds[names.INTENSITY]
     if dims is None:
         asked: list[str] = [d for group in NEIGHBOUR_DIMS for d in group if d in da.dims]
