@@ -146,8 +146,8 @@ def test_interrupt_between_two_stores_keeps_the_old_one(tmp_path: Path, monkeypa
     replace, calls = os.replace, []
 
     def interrupted(src, dst):
-        calls.append(dst)
-        if len(calls) == 2:
+        if Path(dst) == path and not calls:
+            calls.append(dst)
             raise KeyboardInterrupt
         return replace(src, dst)
 
@@ -191,7 +191,7 @@ def test_corrections_one_after_the_other(raw: Path, tmp_path: Path, capsys) -> N
         ("despike treshold=4", "it has no 'treshold', only threshold, dims, fill"),
         ("despike 4", "'4' is not KEY=VALUE"),
         ("subtract_dark", "it lacks dark"),
-        ("subtract_dark dark=no.nc", "there is no file"),
+        ("subtract_dark dark=no.nc", "there is no such file"),
         ("crop energy=1:2", "the axes are"),
         ("despike 'threshold", "a quote that does not end"),
         ("despike threshold=hoch", "'threshold' is 'hoch'"),
