@@ -21,6 +21,7 @@ __all__ = ["Compression", "convert", "write"]
 
 # Bytes of one compressed chunk: whole spectra, some hundred of them.
 _CHUNK_BYTES = 2**20
+_SMALL: Final = 2**13
 _NETCDF, _ZARR, _CSV = (".nc", ".nc4"), (".zarr",), (".csv", ".txt")
 
 
@@ -251,7 +252,9 @@ def _encoding(ds: xr.Dataset, compression: str) -> dict[Any, dict[str, Any]]:
     encoding: dict[Any, dict[str, Any]] = {}
     for name, variable in ds.variables.items():
         if variable.dtype.kind in "iufb" and variable.ndim:
-            encoding[name] = dict(_ENCODINGS[compression])
+            # Blosc refuses buffers of some hundred bytes; such variables are axes.
+            small = variable.size * variable.dtype.itemsize < _SMALL and compression != "none"
+            encoding[name] = dict(_ENCODINGS["zlib" if small else compression])
             if variable.size:
                 encoding[name]["chunksizes"] = _chunks(variable)
         if variable.dtype.kind in "iu":
