@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from plkit.cli.figures import figures
 from plkit.cli.files import add_files
 from plkit.cli.methods import add_methods
 
@@ -26,6 +27,7 @@ simulate = typer.Typer(no_args_is_help=True, help="Make measurements whose truth
 app.add_typer(simulate, name="simulate")
 add_files(app)
 add_methods(app)
+app.command()(figures)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
