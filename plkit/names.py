@@ -54,6 +54,7 @@ PARAM_I: Final = "param_i"
 PARAM_J: Final = "param_j"
 AT_S: Final = "at_s"
 INPUT: Final = "input"
+LINE: Final = "line"
 
 SPECTRAL_DIMS: Final = (WAVELENGTH, ENERGY, RAMAN_SHIFT, ENERGY_LOSS)
 """Dims along which light is dispersed; exactly one of them is on a spectrum."""
@@ -239,6 +240,17 @@ TABLE: Final[dict[str, Quantity]] = {
             "δλ",
             "Shift in wavelength",
             "Of one spectrum against the mean one.",
+        ),
+        # calibration and noise of the detector
+        _q(LINE, "nm", "λ_0", "Line", "Tabulated wavelength of a line of a lamp or laser."),
+        _q("line_wavelength", "nm", "λ", "Wavelength of a line", "Where it appears on the axis."),
+        _q("mean_intensity", "counts", "⟨I⟩", "Mean intensity", "Of a channel, over time."),
+        _q(
+            "used_in_fit",
+            "1",
+            "",
+            "Used in the fit",
+            "1 where a value counts, 0 where it is left out.",
         ),
         _q("energy_shift", "eV", "δE", "Shift in energy", "Of one spectrum against the mean one."),
         _q(

@@ -42,8 +42,20 @@ not at all, and never replace one unless told.
 """
 
 from plkit.io.fileinfo import FileInfo, info
+from plkit.io.hyperspy import from_hyperspy, to_hyperspy
 from plkit.io.reading import read
 from plkit.io.registry import Reader, detect, readers
 from plkit.io.writing import convert, write
 
-__all__ = ["FileInfo", "Reader", "convert", "detect", "info", "read", "readers", "write"]
+__all__ = [
+    "FileInfo",
+    "Reader",
+    "convert",
+    "detect",
+    "from_hyperspy",
+    "info",
+    "read",
+    "readers",
+    "to_hyperspy",
+    "write",
+]
