@@ -52,6 +52,9 @@ _PUBLIC: dict[str, str] = {
     "Film": "plkit.sim",
     "simulate_heating": "plkit.sim",
     "simulate_study": "plkit.sim",
+    "HeaterProtocol": "plkit.sim",
+    "thermal_cycling": "plkit.sim",
+    "map_thermal_cycling": "plkit.sim",
     "fit_arrhenius": "plkit.arrhenius",
     "predict_arrhenius": "plkit.arrhenius",
     "fit_fick_profile": "plkit.diffusion",
@@ -66,6 +69,7 @@ _PUBLIC: dict[str, str] = {
 __all__ = [
     "CountNoise",
     "Film",
+    "HeaterProtocol",
     "LaserSpot",
     "Layer",
     "VerdictThresholds",
@@ -84,6 +88,7 @@ __all__ = [
     "fit_model",
     "fit_peaks",
     "info",
+    "map_thermal_cycling",
     "models",
     "names",
     "open_results",
@@ -101,6 +106,7 @@ __all__ = [
     "simulate_heating",
     "simulate_study",
     "spectra",
+    "thermal_cycling",
     "unmix",
     "validate",
     "verdict",
@@ -118,7 +124,16 @@ if TYPE_CHECKING:
     from plkit.lifetimes import expected_decay, fit_lifetimes
     from plkit.peaks import fit_peaks
     from plkit.schema import conform, validate
-    from plkit.sim import Film, LaserSpot, Layer, simulate_heating, simulate_study
+    from plkit.sim import (
+        Film,
+        HeaterProtocol,
+        LaserSpot,
+        Layer,
+        map_thermal_cycling,
+        simulate_heating,
+        simulate_study,
+        thermal_cycling,
+    )
     from plkit.study import open_results, reproduce, run_study
     from plkit.unmixing import references, unmix
 

@@ -1,5 +1,13 @@
 """Simulators; what they return has the schema of measured files."""
 
+from plkit.sim.cycling import (
+    CyclingEmission,
+    CyclingModel,
+    Heater,
+    HeaterProtocol,
+    thermal_cycling,
+)
+from plkit.sim.cycling_map import SeverityThresholds, map_thermal_cycling, severity_of
 from plkit.sim.heating import simulate_heating
 from plkit.sim.laser_film import GLASS, Film, LaserSpot, Layer, absorptance_from_nk
 from plkit.sim.measurement import Detector, simulate_measurement
@@ -7,12 +15,20 @@ from plkit.sim.study import simulate_study
 
 __all__ = [
     "GLASS",
+    "CyclingEmission",
+    "CyclingModel",
     "Detector",
     "Film",
+    "Heater",
+    "HeaterProtocol",
     "LaserSpot",
     "Layer",
+    "SeverityThresholds",
     "absorptance_from_nk",
+    "map_thermal_cycling",
+    "severity_of",
     "simulate_heating",
     "simulate_measurement",
     "simulate_study",
+    "thermal_cycling",
 ]
