@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 # name → module that holds it; a name that maps to itself is a module of plkit.
 _PUBLIC: dict[str, str] = {
     # modules
+    "cycling": "plkit.cycling",
     "errors": "plkit.errors",
     "models": "plkit.models",
     "names": "plkit.names",
@@ -77,6 +78,7 @@ __all__ = [
     "composition_map",
     "conform",
     "convert",
+    "cycling",
     "errors",
     "expected_decay",
     "fit_arrhenius",
@@ -114,7 +116,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from plkit import errors, models, names, physics, plot, samples, schema, sim, spectra
+    from plkit import cycling, errors, models, names, physics, plot, samples, schema, sim, spectra
     from plkit.arrhenius import fit_arrhenius, predict_arrhenius
     from plkit.composition import composition_map
     from plkit.diffusion import fit_diffusion_temperature, fit_fick_movie, fit_fick_profile

@@ -66,7 +66,7 @@ MEASURED_DIMS: Final = (*SPECTRAL_DIMS, DELAY)
 """Dims along which one measurement runs: a spectrum has one of the former, a decay trace the last."""
 
 CANONICAL_ORDER: Final = (
-    SAMPLE, POWER, COMPONENT, TIME, DELAY, POINT, Y, X,
+    SAMPLE, POWER, EVENT, COMPONENT, TIME, DELAY, POINT, Y, X,
     ENERGY_LOSS, RAMAN_SHIFT, ENERGY, WAVELENGTH,
 )  # fmt: skip
 """Order of dims in every dataset: the spectral axis last, hence contiguous in memory."""
@@ -713,6 +713,20 @@ TABLE: Final[dict[str, Quantity]] = {
             "temperature_step", "K", "ΔT", "Temperature step", "After the event, against before it."
         ),
         _q("alignment_offset", "s", "δt", "Alignment offset", "Of the frames of one event."),
+        _q(
+            "activation_energy_lower",
+            "eV",
+            "E_a",
+            "Activation energy, lower bound",
+            "68 % interval.",
+        ),
+        _q(
+            "activation_energy_upper",
+            "eV",
+            "E_a",
+            "Activation energy, upper bound",
+            "68 % interval.",
+        ),
         _q(
             "completion_time",
             "s",
