@@ -58,6 +58,7 @@ INPUT: Final = "input"
 ON_TIME: Final = "on_time"
 PERIOD: Final = "period"
 EVENT: Final = "event"
+CARRIER_DISTANCE: Final = "carrier_distance"
 
 SPECTRAL_DIMS: Final = (WAVELENGTH, ENERGY, RAMAN_SHIFT, ENERGY_LOSS)
 """Dims along which light is dispersed; exactly one of them is on a spectrum."""
@@ -768,6 +769,20 @@ TABLE: Final[dict[str, Quantity]] = {
         _q("ambipolar_diffusion", "cm^2/s", "D", "Diffusion coefficient of carriers", "µ k_B T/e."),
         _q(
             "rise_time", "ns", "t95", "Rise time", "At which 95 % of the steady density is reached."
+        ),
+        _q(
+            "carrier_transient",
+            "1/cm^3",
+            "n(t)",
+            "Carrier density after switching on",
+            "At the centre of the spot, without diffusion.",
+        ),
+        _q(
+            "carrier_profile",
+            "1/cm^3",
+            "n(x)",
+            "Carrier density with diffusion",
+            "Along the distance from the axis, or into the film.",
         ),
         _q(
             "rate_for_length",

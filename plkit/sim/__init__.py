@@ -1,5 +1,6 @@
 """Simulators; what they return has the schema of measured files."""
 
+from plkit.sim.carriers import Recombination, simulate_carriers
 from plkit.sim.cycling import (
     CyclingEmission,
     CyclingModel,
@@ -23,10 +24,12 @@ __all__ = [
     "HeaterProtocol",
     "LaserSpot",
     "Layer",
+    "Recombination",
     "SeverityThresholds",
     "absorptance_from_nk",
     "map_thermal_cycling",
     "severity_of",
+    "simulate_carriers",
     "simulate_heating",
     "simulate_measurement",
     "simulate_study",
