@@ -99,7 +99,7 @@ def diffuse_steady(
     >>> edges = np.linspace(0.0, 4e-4, 401)
     >>> n = diffuse_steady(np.where(edges[:-1] < 1.999e-4, 1e26, 0.0), edges, 0.0758, r, "depth")
     >>> print(f"{n[0]:.3g} {n[199]:.3g}")  # deep in the light, at its edge
-    1e+18 5.09e+17
+    9.99e+17 5.09e+17
     """
     from scipy.linalg import solve_banded
 
@@ -164,7 +164,8 @@ def diffuse_transient(
 
     def slope(_: float, y: Array) -> Array:
         n = scale * y
-        return (_flow(n, volume, exchange, diffusion_cm2_s) + g - loss(n, r)) * (end / scale)
+        rate = _flow(n, volume, exchange, diffusion_cm2_s) + g - loss(n, r)
+        return np.asarray(rate * (end / scale))
 
     def jacobian(_: float, y: Array) -> Array:
         return np.asarray(end * _banded_jacobian(scale * y, volume, exchange, diffusion_cm2_s, r))
