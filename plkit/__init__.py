@@ -64,6 +64,7 @@ _PUBLIC: dict[str, str] = {
     "fit_diffusion_temperature": "plkit.diffusion",
     "fit_fick_movie": "plkit.diffusion",
     "composition_map": "plkit.composition",
+    "plan_study": "plkit.study",
     "run_study": "plkit.study",
     "open_results": "plkit.study",
     "reproduce": "plkit.study",
@@ -98,6 +99,7 @@ __all__ = [
     "names",
     "open_results",
     "physics",
+    "plan_study",
     "plot",
     "predict_arrhenius",
     "profile_interval",
@@ -142,7 +144,7 @@ if TYPE_CHECKING:
         simulate_study,
         thermal_cycling,
     )
-    from plkit.study import open_results, reproduce, run_study
+    from plkit.study import open_results, plan_study, reproduce, run_study
     from plkit.unmixing import references, unmix
 
 
