@@ -206,6 +206,14 @@ def test_completion_from_the_event_on(rng) -> None:
     assert float(found["completion_time"]) == pytest.approx(10.0, rel=1e-3)
 
 
+def test_another_shape_is_said(rng) -> None:
+    t = np.arange(0.0, 100.0, 0.5)
+    steps = np.where(t < 30, 1.0, np.where(t < 60, 0.5, 0.0)) + rng.normal(0, 0.01, t.size)
+    da = xr.DataArray(steps, {"time": ("time", t, TIME)}, "time", attrs={"units": "1"})
+    with pytest.warns(PlkitWarning, match="1 of 1 traces have another shape"):
+        cycling.completion_time(da, stderr=0.01)
+
+
 def test_faulty_traces_are_refused(rng) -> None:
     good = trace(10.0, 1.0, 0.0, 0.9, 40, 0.0, rng)
     with pytest.raises(DataError, match=r"has 3 points after 0 s, not at least 6"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any, Final
 
 import numpy as np
@@ -10,7 +11,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from plkit import names
-from plkit.errors import DataError
+from plkit.errors import DataError, PlkitWarning
 from plkit.fit.status import NO_SIGNAL, NOT_IDENTIFIABLE, OK, status_attrs
 from plkit.names import COMPONENT, COVARIANCE, FIT_STATUS, PARAM_I, PARAM_J, TEMPERATURE, TIME
 from plkit.physics.arrhenius import two_point_energy
@@ -21,6 +22,7 @@ __all__ = ["completion_energy", "completion_time"]
 _ACTION: Final = "find the completion time"
 # A stretched exponential with a plateau has four parameters.
 _FEWEST: Final = 6
+_MISFIT: Final = 2.0
 _EXPONENTS: Final = (0.2, 8.0)
 
 
@@ -60,11 +62,16 @@ def completion_time(
     DataError
         If there are fewer than six points after the event, or the arguments do not fit.
 
+    Warns
+    -----
+    PlkitWarning
+        If a reduced χ² above 2 says that the trace has another shape than the fit.
+
     Notes
     -----
     y = f∞ + (f₀ − f∞) exp(−(t/τ)^β) is fitted, t_level = τ [ln(1/(1 − level))]^(1/β). β > 1 stands
     for a change that begins after an induction time, β < 1 for a spread of rates. σ of t_level by
-    the covariance of τ and β. A reduced χ² well above 1 says that the trace has another shape.
+    the covariance of τ and β.
 
     Examples
     --------
@@ -103,7 +110,22 @@ def completion_time(
     model = StretchedDecayModel()
     model.set_param_hint("exponent", value=1.0, min=_EXPONENTS[0], max=_EXPONENTS[1])
     fit = fit_model((trace * sign).assign_attrs(trace.attrs), model, TIME, stderr=sigma)
+    if sigma is not None:
+        _warn_of_misfit(fit)
     return _result(fit, sign, level, float(trace[TIME].max()), trace.attrs)
+
+
+def _warn_of_misfit(fit: xr.Dataset) -> None:
+    """Say where the trace has another shape than the fit: its σ holds the stated noise alone."""
+    redchi = fit["redchi"].values[fit[FIT_STATUS].values < NO_SIGNAL]
+    bad = redchi[redchi > _MISFIT]
+    if bad.size:
+        warnings.warn(
+            f"{bad.size} of {redchi.size} traces have another shape than a stretched exponential (reduced "
+            f"chi-square up to {bad.max():.3g}): their completion times are off by more than their σ say",
+            PlkitWarning,
+            stacklevel=3,
+        )
 
 
 def _trace(
