@@ -9,6 +9,9 @@ from typing import Annotated
 
 import typer
 
+from plkit.cli.figures import figures
+from plkit.cli.methods import add_methods
+
 __all__ = ["app"]
 
 app = typer.Typer(
@@ -21,6 +24,8 @@ app = typer.Typer(
 )
 simulate = typer.Typer(no_args_is_help=True, help="Make measurements whose truth is known.")
 app.add_typer(simulate, name="simulate")
+add_methods(app)
+app.command()(figures)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Reader = Annotated[

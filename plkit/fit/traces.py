@@ -370,7 +370,7 @@ def aligned(given: xr.DataArray, data: xr.DataArray, name: str, action: str) -> 
     if extra:
         raise DataError(action, f"'{name}' runs over {', '.join(extra)}, which the data has not")
     try:
-        found, _ = xr.align(given, data, join="exact")
+        found, _ = xr.align(given, data, join="exact", copy=False)
     except ValueError as error:
         raise DataError(
             action,

@@ -2,17 +2,15 @@
 
 A :class:`Source` reads any rectangle of an array. HDF5 holds a lock over the whole library while it
 decompresses, so that threads do not help: chunks of the usual filters (deflate, with or without
-shuffle) are therefore read as raw bytes and decompressed here, by libdeflate where it is installed.
+shuffle) are therefore read as raw bytes and decompressed here, by libdeflate.
 """
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import os
 import threading
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -120,15 +118,6 @@ def _damaged(path: Path | None, region: Region, exc: BaseException | str) -> Exc
     )  # fmt: skip
 
 
-def _inflater() -> tuple[Callable[[bytes, int], Any], tuple[type[Exception], ...]]:
-    """Function that decompresses zlib data of known size, and what it raises."""
-    try:
-        deflate = importlib.import_module("deflate")
-    except ImportError:
-        return (lambda data, size: zlib.decompress(data, bufsize=size)), (zlib.error,)
-    return deflate.zlib_decompress, (deflate.DeflateError,)
-
-
 class RawChunks:
     """A chunked HDF5 array, whose chunks are read as bytes and decompressed without HDF5."""
 
@@ -136,7 +125,6 @@ class RawChunks:
         self._path, self._dataset, self._filters = path, dataset, filters
         self.shape, self.dtype = tuple(dataset.shape), np.dtype(dataset.dtype)
         self.chunks: tuple[int, ...] = tuple(dataset.chunks)
-        self._inflate, self._faults = _inflater()
         self._where: dict[tuple[int, ...], tuple[int, int]] = {}
 
         def note(info: Any) -> None:
@@ -178,12 +166,14 @@ class RawChunks:
     def _chunk(self, corner: tuple[int, ...]) -> NDArray[Any]:
         if corner not in self._where:
             return self._by_hdf5(corner)
-        data = self._bytes(*self._where[corner])
+        data: bytes | bytearray = self._bytes(*self._where[corner])
         size = int(np.prod(self.chunks)) * self.dtype.itemsize
         if _DEFLATE in self._filters:
+            import deflate
+
             try:
-                data = self._inflate(data, size)
-            except self._faults as exc:
+                data = deflate.zlib_decompress(data, size)
+            except deflate.DeflateError as exc:
                 raise _damaged(self._path, self._region(corner), exc) from exc
         if len(data) != size:
             fault = f"{len(data)} bytes instead of {size}"

@@ -11,6 +11,7 @@ The kernels are in :mod:`plkit.physics.nnls_kernels`; numba is imported with the
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 from collections.abc import Callable
@@ -31,7 +32,7 @@ POISSON: Final = 2
 """Where the weights come from: one row for all spectra, a variance per value, the model."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Problem:
     """What all spectra share.
 
@@ -133,7 +134,7 @@ def structure_moments(
 
 
 _ROUNDS: Final = 8
-_PART: Final = 2**20
+_PART: Final = 2**23
 """Bytes of the spectra that one thread takes at a time."""
 _WELL_CONDITIONED: Final = 30.0
 """Up to this condition number of the basis single precision costs less than 1e-3 of a σ."""
@@ -277,6 +278,7 @@ class _Rows:
         return np.ascontiguousarray(rows, dtype=self.dtype)
 
 
+@functools.lru_cache(maxsize=8)  # blocks of a stream share one problem
 def _kernel(problem: Problem, short: bool) -> Callable[..., None]:
     """The compiled kernel with everything that the spectra share; ``short`` for data of at most 32 bit."""
     from plkit.physics.nnls_kernels import UNIFORM, fit_rows

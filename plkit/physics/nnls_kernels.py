@@ -209,6 +209,14 @@ def _drop_negative(gram, a, cov, n_bounded, found, work):
     return support
 
 
+@_njit(_EXACT, inline=True)
+def _feasible(a, n_bounded):
+    feasible = True
+    for j in range(n_bounded):
+        feasible = feasible and a[j] >= 0.0
+    return feasible
+
+
 @_njit(_EXACT)
 def _bound(gram, a, cov, n_bounded, found, best, work):
     """Move the free minimum ``a`` to the one whose first ``n_bounded`` terms are ≥ 0; its support.
@@ -218,10 +226,7 @@ def _bound(gram, a, cov, n_bounded, found, best, work):
     """
     k = a.size
     full = (1 << k) - 1
-    feasible = True
-    for j in range(n_bounded):
-        feasible = feasible and a[j] >= 0.0
-    if feasible:
+    if _feasible(a, n_bounded):
         return full
     chosen = _drop_negative(gram, a, cov, n_bounded, best, work)
     if chosen < 0:
@@ -706,6 +711,7 @@ def fit_rows(
     found, best = vectors[4], vectors[5]
     gram, inverse, work = matrices[0], matrices[1], matrices[2]
     n_comp = brightness.size
+    full = (1 << k) - 1
     ones, per_light = vectors[6, :n_comp], vectors[7, :n_comp]
     equal = True
     for i in range(n_comp):
@@ -725,7 +731,9 @@ def fit_rows(
         if mode == UNIFORM and clean:
             result = inverse0
             _free_minimum(inverse0, zero, h, a)
-            support = _bound(gram0, a, inverse0, n_bounded, found, best, work)
+            support = full
+            if not _feasible(a, n_bounded):
+                support = _bound(gram0, a, inverse0, n_bounded, found, best, work)
             squares, lag = _residual(basis, counts, p, channels, a, m)
             chisqr, trusted = squares, float(channels)
         else:

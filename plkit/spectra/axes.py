@@ -48,7 +48,7 @@ def to_energy(ds: xr.Dataset, *, medium: photons.Medium | None = None) -> xr.Dat
 
     Notes
     -----
-    I(E) = I(λ)/J, J = |dE/dλ| over its value at 2 eV, so that both are counts and agree at 2 eV.
+    I(E) = I(λ)/J, J = ``|dE/dλ|`` over its value at 2 eV, so that both are counts and agree at 2 eV.
     Gain, and every variable in counts along the axis, are divided by J, the floor by J². The
     maximum moves: of a Gaussian of 80 meV at 2 eV, the maximum per nm lies 1.2 meV (0.36 nm) to
     the blue of that per eV.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -20,7 +21,7 @@ ENUMERATED: Final = 6
 AMPLITUDE: Final = "amplitude"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Design:
     """The linear model of every spectrum, and where its weights come from.
 
@@ -186,6 +187,7 @@ def unmix_block(
     return {name: np.reshape(values, lead + values.shape[1:]) for name, values in flat.items()}
 
 
+@functools.lru_cache(maxsize=8)  # blocks of a stream share one design
 def _problem(design: Design) -> Any:
     from plkit.physics import nnls
 
