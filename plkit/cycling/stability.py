@@ -182,6 +182,11 @@ class StabilityVerdict:
         Drifts with σ, and the fraction at the end.
     thresholds : StabilityThresholds
         Those that were used.
+
+    Examples
+    --------
+    >>> StabilityVerdict("stable", "nothing drifts").measures
+    {}
     """
 
     label: Literal["stable", "drifting", "segregated", "not decided"]

@@ -96,7 +96,7 @@ def simulate_carriers(
     --------
     >>> film = Film(40.0, 0.4, absorptance=0.203, absorptance_stderr=0.01)
     >>> found = simulate_carriers(LaserSpot(1.0), film, Recombination.from_lifetime(20.0), power_uw=50.0)
-    >>> print(f"{float(found.carrier_density):.2e} per cm³, L_D {float(found.diffusion_length):.0f} nm")
+    >>> print(f"{found.carrier_density.item():.2e} per cm³, L_D {found.diffusion_length.item():.0f} nm")
     1.76e+18 per cm³, L_D 204 nm
     """
     power = _powers(power_uw)
