@@ -97,7 +97,7 @@ def simulate_carriers(
     >>> film = Film(40.0, 0.4, absorptance=0.203, absorptance_stderr=0.01)
     >>> found = simulate_carriers(LaserSpot(1.0), film, Recombination.from_lifetime(20.0), power_uw=50.0)
     >>> print(f"{found.carrier_density.item():.2e} per cm³, L_D {found.diffusion_length.item():.0f} nm")
-    1.76e+18 per cm³, L_D 204 nm
+    1.76e+18 per cm³, L_D 201 nm
     """
     power = _powers(power_uw)
     _check(recombination, mobility_cm2_vs, temperature_k, profile)
