@@ -60,6 +60,11 @@ ON_TIME: Final = "on_time"
 PERIOD: Final = "period"
 EVENT: Final = "event"
 CARRIER_DISTANCE: Final = "carrier_distance"
+REPLICA: Final = "replica"
+VACANCY: Final = "vacancy"
+AXIS: Final = "axis"
+DIFFUSION_LENGTH: Final = "diffusion_length"
+TRUE_FRACTION: Final = "true_fraction"
 
 SPECTRAL_DIMS: Final = (WAVELENGTH, ENERGY, RAMAN_SHIFT, ENERGY_LOSS)
 """Dims along which light is dispersed; exactly one of them is on a spectrum."""
@@ -827,6 +832,128 @@ TABLE: Final[dict[str, Quantity]] = {
             "Distance",
             "From the axis of the spot, or from the surface.",
         ),
+        # hopping of ions
+        _q(REPLICA, "1", "", "Replica", "Index of a run of the same model with another seed."),
+        _q(VACANCY, "1", "", "Vacancy", "Index of a vacancy of a lattice."),
+        _q(AXIS, "1", "", "Axis", "z, y or x of a lattice."),
+        _q("replica_seed", "1", "", "Seed", "Of one replica; alone it makes the same run again."),
+        _q("rng_state", "1", "", "Random state", "64 bits from which the random numbers go on."),
+        _q(
+            "by_classes",
+            "1",
+            "",
+            "Hops found by classes",
+            "1 where rates were too unequal for one bound.",
+        ),
+        _q("species", "1", "", "Species", "0 vacancy, 1 bromide, 2 iodide."),
+        _q(
+            "local_gap",
+            "eV",
+            "E_g",
+            "Local gap",
+            "Of the irradiated column, vacancies counted as iodide.",
+        ),
+        _q(
+            "column_iodine_fraction",
+            "1",
+            "x",
+            "Iodide and vacancies",
+            "Share of the sites of the irradiated column.",
+        ),
+        _q("radial_bromide", "1", "", "Bromide", "Share of the sites at a distance from the axis."),
+        _q("radial_iodide", "1", "", "Iodide", "Share of the sites at a distance from the axis."),
+        _q(
+            "radial_vacancy",
+            "1",
+            "",
+            "Vacancies",
+            "Share of the sites at a distance from the axis.",
+        ),
+        _q("n_vacancies", "1", "N_V", "Vacancies", "On the whole lattice."),
+        _q("n_bromide", "1", "N_Br", "Bromide ions", "On the whole lattice."),
+        _q("n_iodide", "1", "N_I", "Iodide ions", "On the whole lattice."),
+        _q("hops_bromide", "1", "", "Bromide hops", "Since the start."),
+        _q("hops_iodide", "1", "", "Iodide hops", "Since the start."),
+        _q("escapes", "1", "", "Escaped iodides", "Since the start."),
+        _q("candidates", "1", "", "Candidates", "Hops that were tried since the start."),
+        _q(
+            "bound_breaches",
+            "1",
+            "",
+            "Breaches of the bound",
+            "Candidates whose rate was above the bound; 0 in an exact walk.",
+        ),
+        _q(
+            "msd_vacancy",
+            "nm^2",
+            "⟨r²⟩",
+            "Mean-square displacement of vacancies",
+            "Each since it came into being.",
+        ),
+        _q(
+            "msd_bromide", "nm^2", "⟨r²⟩", "Mean-square displacement of bromide", "Since the start."
+        ),
+        _q("msd_iodide", "nm^2", "⟨r²⟩", "Mean-square displacement of iodide", "Since the start."),
+        _q(
+            "vacancy_place",
+            "1",
+            "",
+            "Place of a vacancy",
+            "Index of its site; -1 where there is none.",
+        ),
+        _q(
+            "vacancy_birth",
+            "1",
+            "",
+            "Birthplace of a vacancy",
+            "Index of the site where it came into being.",
+        ),
+        _q("vacancy_images", "1", "", "Turns of a vacancy", "How often it went around each axis."),
+        _q(
+            "ion_origin",
+            "1",
+            "",
+            "Origin of an ion",
+            "Index of the site where it was at the start; -1 for a vacancy.",
+        ),
+        _q(
+            "ion_images",
+            "1",
+            "",
+            "Turns of an ion",
+            "How often it went around each axis, by origin.",
+        ),
+        # emission of a lattice, funnelling
+        _q(
+            "emitting_iodine_fraction",
+            "1",
+            "x/3",
+            "Emitting iodide fraction",
+            "Of the halide ions where carriers recombine.",
+        ),
+        _q(
+            "iodine_fraction",
+            "1",
+            "x/3",
+            "Iodide fraction",
+            "Of the halide ions around a place, 0 to 1.",
+        ),
+        _q(DIFFUSION_LENGTH, "nm", "L_D", "Diffusion length", "Of carriers in a film of one gap."),
+        _q(TRUE_FRACTION, "1", "f_V", "Volume fraction", "True share of the iodide-rich phase."),
+        _q(
+            "emission_fraction",
+            "1",
+            "f",
+            "Emission fraction",
+            "Share of the light that comes from the iodide-rich phase.",
+        ),
+        _q(
+            "overstatement",
+            "1",
+            "f/f_V",
+            "Overstatement",
+            "Emission fraction divided by volume fraction.",
+        ),
     )
 }
 """Every name with its unit, symbol and meaning, by name."""
@@ -895,6 +1022,7 @@ _SCALES: Final[tuple[dict[str, float], ...]] = (
     {"m^2/s": 1.0, "cm^2/s": 1e-4, "um^2/s": 1e-12},
     {"counts": 1.0},
     {"counts^2": 1.0},
+    {"nm^2": 1.0, "um^2": 1e6},
     {"K": 1.0},
     {"1/cm": 1.0},
     {"1/s": 1.0, "1/min": 1.0 / 60.0, "1/h": 1.0 / 3600.0},
