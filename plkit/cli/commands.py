@@ -146,3 +146,7 @@ def version() -> None:
     import plkit
 
     _say(f"plkit {plkit.__version__}")
+
+
+# Commands in files of their own, which add themselves to the two above.
+from plkit.cli import cycling_command, plan_command  # noqa: E402, F401
