@@ -84,7 +84,7 @@ def fit_peaks(
 
     Notes
     -----
-    On wavelength the line is fitted with the Jacobian, I(λ) = I(E) |dE/dλ|: the maximum per nm
+    On wavelength the line is fitted with the Jacobian, I(λ) = I(E) ``|dE/dλ|``: the maximum per nm
     lies at higher energy, by 2σ²/E of a Gaussian, 1.2 meV for 80 meV at 2 eV. A composition or a
     band gap belongs to the maximum per eV. The background is constant along the data's own axis.
 
