@@ -24,7 +24,7 @@ class SpectrumGraph:
     """Spectrum under the cursor with its σ, pinned ones, a fit with its parts, and residuals."""
 
     def __init__(self, width: int = 560) -> None:
-        self.figure = new_figure("", "", "", width=width, height=300)
+        self.figure = new_figure("", "", "", width=width, height=300, name="spectrum")
         self.figure.x_range.range_padding = 0.02
         self.sigma = ColumnDataSource({"x": [], "low": [], "high": []})
         self.figure.varea(
@@ -32,11 +32,11 @@ class SpectrumGraph:
         )
         self.frames = ColumnDataSource({"x": [], "y": [], "colour": [], "name": []})
         self.figure.multi_line("x", "y", source=self.frames, line_color="colour", line_alpha=0.8)
-        self.kept = ColumnDataSource({"x": [], "y": [], "colour": [], "name": []})
+        self.kept = ColumnDataSource({"x": [], "y": [], "colour": [], "name": []}, name="spectrum_kept")
         lines = self.figure.multi_line(
             "x", "y", source=self.kept, line_color="colour", line_width=1.5
         )
-        self.here = ColumnDataSource({"x": [], "y": []})
+        self.here = ColumnDataSource({"x": [], "y": []}, name="spectrum_here")
         cursor = self.figure.line("x", "y", source=self.here, line_color=CURSOR, line_width=1.5)
         self.parts = ColumnDataSource({"x": [], "y": [], "colour": [], "name": []})
         self.figure.multi_line(
@@ -54,6 +54,8 @@ class SpectrumGraph:
         )  # fmt: skip
         self.figure.add_layout(self.band)
         self.figure.add_layout(self.slice)
+        # Ranges follow the curves alone, not a band or a line that is somewhere else.
+        self.figure.x_range.renderers = self.figure.y_range.renderers = list(self.figure.renderers)
         self.band_tool = BoxSelectTool(dimensions="width", description="Drag a band")
         self.figure.add_tools(
             self.band_tool, hover([cursor, lines], ("", "$x{0.00}"), ("", "$y{0.0}"))
@@ -61,7 +63,8 @@ class SpectrumGraph:
         self.figure.toolbar.active_drag = self.band_tool
 
         self.residual = new_figure("", "", "", width=width, height=130, x_range=self.figure.x_range)
-        self.misfit = ColumnDataSource({"x": [], "y": []})
+        self.residual.visible = False
+        self.misfit = ColumnDataSource({"x": [], "y": []}, name="misfit")
         self.residual.line("x", "y", source=self.misfit, line_color=CURSOR)
         for level, dash in ((0, "solid"), (1, "dotted"), (-1, "dotted")):
             self.residual.add_layout(
@@ -70,7 +73,7 @@ class SpectrumGraph:
 
     def set_axis(self, label: str, value: str) -> None:
         """Set the labels, with units."""
-        self.figure.xaxis.axis_label = ""
+        self.figure.xaxis.axis_label = label
         self.residual.xaxis.axis_label = label
         self.figure.yaxis.axis_label = value
 
@@ -115,8 +118,9 @@ class SpectrumGraph:
                 if len(source.data["x"]):
                     source.data = {"x": [], "y": []}
             self.parts.data = {"x": [], "y": [], "colour": [], "name": []}
-            self.residual.title.text = "Residual: no fit is laid over the spectrum"
+            self.residual.visible = False
             return
+        self.residual.visible = True
         self.total.data = {"x": fit.x, "y": fit.total}
         self.misfit.data = {"x": fit.x, "y": fit.residual}
         self.parts.data = {
@@ -137,7 +141,7 @@ class TraceGraph:
     """A quantity along what is played: at the cursor, at the pins, in the regions."""
 
     def __init__(self, width: int = 560) -> None:
-        self.figure = new_figure("", "", "", width=width, height=210)
+        self.figure = new_figure("", "", "", width=width, height=210, name="trace")
         self.kept = ColumnDataSource({"x": [], "y": [], "colour": [], "name": []})
         self.figure.multi_line("x", "y", source=self.kept, line_color="colour", line_width=1.5)
         self.here = ColumnDataSource({"x": [], "y": []})

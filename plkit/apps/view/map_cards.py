@@ -49,7 +49,7 @@ class MapCards:
         empty: dict[str, list[Any]] = {
             k: [] for k in ("name", "kind", "n", "mean", "stderr", "scatter", "colour")
         }
-        self.rows = ColumnDataSource(empty)
+        self.rows = ColumnDataSource(empty, name="entry_rows")
         number = NumberFormatter(format="0.0000a")
         plain = {"formatter": number, "width": 85}
         columns = [
@@ -280,7 +280,7 @@ class MapCards:
         self.up = Select(title="Up", width=200, name="scatter_y")
         self.cloud_on = Toggle(label="Show", width=70, name="scatter")
         dress(self.across, self.up, self.cloud_on)
-        self.cloud = new_figure("", "", "", width=430, height=330)
+        self.cloud = new_figure("", "", "", width=430, height=330, name="scatter_figure")
         self.cloud_data = ColumnDataSource({"x": [], "y": []})
         self.cloud.scatter("x", "y", source=self.cloud_data, size=3, color="#0072B2", alpha=0.4)
         lasso = LassoSelectTool(description="Draw around points", continuous=False)

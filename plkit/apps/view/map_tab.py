@@ -46,7 +46,7 @@ class MapTab:
     def __init__(self, viewer: Viewer) -> None:
         self.viewer, self.state, self.work = viewer, viewer.state, viewer.work
         self.picture = Picture()
-        self.second = Picture(linked=self.picture)
+        self.second = Picture(linked=self.picture, name="second")
         self.second.figure.visible = False
         self.spectrum = SpectrumGraph()
         self.trace = TraceGraph()
@@ -112,7 +112,7 @@ class MapTab:
         self.state.param.update(row=row, col=col)
 
     def _on_region(self, event: Any) -> None:
-        if not event.final or not self.layer.is_map:
+        if not event.final or not self.layer.is_map or event.geometry["type"] == "point":
             return
         x, y = _corners(event.geometry)
         entry = self.state.add_region(x, y)
@@ -224,7 +224,7 @@ class MapTab:
         layer = self.layer
         has_plane, has_spectra = bool(layer.plane), layer.has_spectra
         self.picture.figure.visible = has_plane
-        self.spectrum.figure.visible = self.spectrum.residual.visible = has_spectra
+        self.spectrum.figure.visible = has_spectra
         if has_plane:
             self.picture.set_layer(layer)
             self.second.set_layer(layer)
@@ -489,7 +489,7 @@ class MapTab:
         line.visible = s.slice_at is not None and s.quantity == "slice"
         value = names.label(layer.variable) if layer.variable in names.TABLE else layer.variable
         if self.in_energy:
-            value = "Intensity (counts per eV)"
+            value = "Intensity (counts per energy, as at 2 eV)"
         label = names.label(ENERGY) if self.in_energy else axis_label(layer, layer.spectral)
         self.spectrum.set_axis(label, value)
 

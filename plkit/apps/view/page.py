@@ -7,10 +7,15 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
+from plkit.apps.view.composition_tab import composition_tab
+from plkit.apps.view.history_tab import history_tab
+from plkit.apps.view.kinetics_tab import kinetics_tab
+from plkit.apps.view.law_tabs import arrhenius_tab, diffusion_tab
 from plkit.apps.view.map_tab import map_tab
 from plkit.apps.view.parts import div
+from plkit.apps.view.simulate_tab import simulate_tab
 from plkit.apps.view.state import ViewState
-from plkit.apps.view.theme import HEAD
+from plkit.apps.view.theme import HEAD, new_sheet, use
 from plkit.apps.view.viewer import Viewer
 from plkit.apps.view.workspace import Workspace
 from plkit.errors import PlkitError
@@ -23,6 +28,12 @@ _TEMPLATE: Final = "{% block preamble %}" + HEAD + "{% endblock %}"
 
 TABS: Final[list[tuple[str, Callable[[Viewer], Any]]]] = [
     ("Map", map_tab),
+    ("Kinetics", kinetics_tab),
+    ("Arrhenius", arrhenius_tab),
+    ("Diffusion", diffusion_tab),
+    ("Composition", composition_tab),
+    ("Simulate", simulate_tab),
+    ("History", history_tab),
 ]
 """Title and builder of every tab; a builder is called when the tab is first opened."""
 
@@ -38,6 +49,7 @@ def make_page(document: Any, work: Workspace) -> None:
         Layers and what was computed from them.
     """
     document.template = _TEMPLATE
+    use(new_sheet())
     try:
         state, notice = _state_of(document)
         viewer = Viewer(document, work, state)
@@ -46,6 +58,8 @@ def make_page(document: Any, work: Workspace) -> None:
             viewer.say(notice, warn=True)
     except Exception as error:
         _LOG.exception("page")
+        document.clear()
+        use(new_sheet())
         text = str(error) if isinstance(error, PlkitError) else repr(error)
         document.add_root(div(f"<h3>The page could not be made</h3><p>{html.escape(text)}</p>"))
 

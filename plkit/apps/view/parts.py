@@ -9,7 +9,7 @@ from typing import Any
 from bokeh.models import Column, Div, HoverTool, Row
 from bokeh.plotting import figure
 
-from plkit.apps.view.theme import WIDGETS, card
+from plkit.apps.view.theme import card, sheet
 
 __all__ = ["div", "dress", "new_figure", "panel", "table", "wrapped"]
 
@@ -38,13 +38,13 @@ def hover(renderers: Sequence[Any], *lines: tuple[str, str]) -> HoverTool:
 
 def div(text: str = "", **options: Any) -> Div:
     """Text in the colours of the page."""
-    return Div(text=text, stylesheets=[WIDGETS], **options)
+    return Div(text=text, stylesheets=[sheet()], **options)
 
 
 def dress(*models: Any) -> None:
     """Give widgets the colours of the page."""
     for model in models:
-        model.stylesheets = [*model.stylesheets, WIDGETS]
+        model.stylesheets = [*model.stylesheets, sheet()]
 
 
 def panel(title: str, *children: Any, width: int | None = None) -> Column:

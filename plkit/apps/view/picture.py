@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 from bokeh.models import (
-    BoxSelectTool, ColorBar, ColumnDataSource, LassoSelectTool, LinearColorMapper, LogColorMapper, TapTool,
+    BoxSelectTool, ColorBar, ColumnDataSource, LassoSelectTool, LinearColorMapper, LogColorMapper,
 )  # fmt: skip
 from numpy.typing import NDArray
 
@@ -49,22 +49,29 @@ class Picture:
         In pixels.
     linked : Picture, optional
         Another one that shares zoom and pan.
+    name : str, optional
+        Of the figure in the document.
     """
 
-    def __init__(self, width: int = 470, height: int = 430, linked: Picture | None = None) -> None:
+    def __init__(
+        self, width: int = 470, height: int = 430, linked: Picture | None = None, name: str = "map"
+    ) -> None:
         ranges = {} if linked is None else {
             "x_range": linked.figure.x_range, "y_range": linked.figure.y_range,
         }  # fmt: skip
-        self.figure = new_figure("", "", "", width=width, height=height, **ranges)
+        self.figure = new_figure("", "", "", width=width, height=height, name=name, **ranges)
         if linked is None:
             self.figure.x_range.range_padding = self.figure.y_range.range_padding = 0
-        self.image = ColumnDataSource({"image": [], "x": [], "y": [], "dw": [], "dh": []})
+        self.image = ColumnDataSource(
+            {"image": [], "x": [], "y": [], "dw": [], "dh": []}, name=f"{name}_image"
+        )
         self.linear = LinearColorMapper(palette="Viridis256", low=0, high=1, nan_color=FAILED)
         self.log = LogColorMapper(palette="Viridis256", low=1, high=10, nan_color=FAILED)
         self.glyph = self.figure.image(
             "image", "x", "y", "dw", "dh", source=self.image, color_mapper=self.linear
         )
-        self.bar = ColorBar(color_mapper=self.linear, width=12, padding=4, title_text_font_size="9pt")
+        self.bar = ColorBar(color_mapper=self.linear, width=12, padding=4, title_text_font_size="9pt",
+                            title_text_font_style="normal")  # fmt: skip
         self.figure.add_layout(self.bar, "right")
         self.failed = ColumnDataSource({"x": [], "y": []})
         self.figure.scatter("x", "y", source=self.failed, marker="x", size=5, line_color="#D55E00")
@@ -94,7 +101,7 @@ class Picture:
         self.box_tool = BoxSelectTool(description="Draw a box region")
         self.lasso_tool = LassoSelectTool(description="Draw a polygon region", continuous=False)
         self.figure.add_tools(
-            self.box_tool, self.lasso_tool, TapTool(description="Click: spectrum"),
+            self.box_tool, self.lasso_tool,
             hover([self.glyph], ("x", "$x{0.0}"), ("y", "$y{0.0}"), ("value", "@image")),
         )  # fmt: skip
         self.layer: Layer | None = None

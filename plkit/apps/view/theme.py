@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from bokeh.models import InlineStyleSheet
 
-__all__ = ["CURSOR", "HEAD", "WIDGETS", "card", "paint"]
+__all__ = ["CURSOR", "HEAD", "card", "new_sheet", "paint", "sheet", "use"]
 
 CURSOR: Final = "#0072B2"
 _LIGHT: Final = {"ink": "#1f2933", "paper": "#ffffff", "grid": "#e4e7eb", "faint": "#616e7c"}
@@ -24,8 +24,7 @@ HEAD: Final = """
 </style>
 """
 
-WIDGETS: Final = InlineStyleSheet(
-    css="""
+_WIDGETS: Final = """
 :host { color: var(--ink); font: 13px system-ui, "Segoe UI", Arial, sans-serif; }
 label, .bk-input-group, .bk-slider-title { color: var(--ink); }
 .bk-input, select.bk-input, textarea.bk-input { background-color: var(--field); color: var(--ink);
@@ -44,8 +43,30 @@ label, .bk-input-group, .bk-slider-title { color: var(--ink); }
 pre, code { font-size: 12px; } a { color: var(--accent); } .faint { color: var(--faint); } .warn { color: var(--warn); }
 table.plain { border-collapse: collapse; } table.plain td, table.plain th { padding: 2px 10px 2px 0; text-align: left;
    vertical-align: top; border-bottom: 1px solid var(--line); }
+pre { overflow-x: auto; max-width: 100%; }
 """
-)
+
+_page: list[Any] = []
+
+
+def new_sheet() -> Any:
+    """Style sheet of the widgets of one page: a model may stand in one document only."""
+    return InlineStyleSheet(css=_WIDGETS)
+
+
+def use(style: Any) -> None:
+    """Make widgets for the page that has this style sheet, from here on.
+
+    Pages are made and changed one after the other, by the one thread of the server.
+    """
+    _page[:] = [style]
+
+
+def sheet() -> Any:
+    """Style sheet of the page that is being made."""
+    if not _page:
+        use(new_sheet())
+    return _page[0]
 
 
 def card() -> dict[str, str]:

@@ -17,7 +17,7 @@ from bokeh.models import Button, Column, ColumnDataSource, CustomJS, Row, TabPan
 from plkit.apps.view.layers import Layer
 from plkit.apps.view.parts import div, dress
 from plkit.apps.view.state import ViewState
-from plkit.apps.view.theme import WIDGETS
+from plkit.apps.view.theme import new_sheet, sheet, use
 from plkit.apps.view.workspace import Workspace
 from plkit.errors import PlkitError
 
@@ -77,6 +77,8 @@ class Viewer:
     def __init__(self, document: Any, work: Workspace, state: ViewState) -> None:
         self.document, self.work, self.state = document, work, state
         self.steps: list[str] = []
+        self.style = new_sheet()
+        use(self.style)
         self.chosen: dict[str, Any] = {
             "method": "parabola", "calibration": "cunha2025", "background": "none",
         }  # fmt: skip
@@ -146,7 +148,7 @@ class Viewer:
         active = self.state.tab if 0 <= self.state.tab < len(tabs) else 0
         self.tabs = Tabs(
             tabs=[TabPanel(title=t, child=h) for (t, _), h in zip(tabs, holders, strict=True)],
-            active=active, sizing_mode="stretch_width", stylesheets=[WIDGETS], name="tabs",
+            active=active, sizing_mode="stretch_width", stylesheets=[sheet()], name="tabs",
         )  # fmt: skip
 
         def change(_a: str, _o: int, new: int) -> None:
@@ -216,6 +218,7 @@ class Viewer:
 
         @wraps(function)
         def inner(*args: Any) -> Any:
+            use(self.style)
             try:
                 return function(*args)
             except PlkitError as error:
@@ -282,7 +285,7 @@ class Viewer:
 
     def button(self, label: str, action: Callable[[], None], **options: Any) -> Button:
         """Button of the page; its errors go to the line at the top."""
-        made = Button(label=label, stylesheets=[WIDGETS], **options)
+        made = Button(label=label, stylesheets=[sheet()], **options)
         made.on_click(self.events(lambda _: action()))
         return made
 
