@@ -111,7 +111,9 @@ def test_nothing_is_lost_in_the_address(state: ViewState) -> None:
     state.add_region([0.0, 2.0, 2.0, 0.0], [0.0, 0.0, 1.5, 1.5], "corner")
     state.param.update(band=(500.0, 530.0), log=True, at={"time": 3}, references=["edge", "corner"])
     again = ViewState.decoded(state.encoded())
-    before, after = ({k: v for k, v in s.param.values().items() if k != "name"} for s in (state, again))
+    before, after = (
+        {k: v for k, v in s.param.values().items() if k != "name"} for s in (state, again)
+    )
     assert before == after
 
 
@@ -169,7 +171,9 @@ def test_mean_of_a_box_has_the_sigma_of_a_mean(layer, ds: xr.Dataset) -> None:
     box = values.spectrum_of(layer, {"time": 0}, 1, 1, half=1)
     part = ds.intensity.isel(time=0, y=slice(0, 3), x=slice(0, 3))
     np.testing.assert_allclose(box.intensity, part.mean(["y", "x"]))
-    ratio = float((one.intensity_stderr / box.intensity_stderr).sel(wavelength=slice(580, 600)).mean())
+    ratio = float(
+        (one.intensity_stderr / box.intensity_stderr).sel(wavelength=slice(580, 600)).mean()
+    )
     assert ratio == pytest.approx(3.0, rel=0.1)
 
 
@@ -268,7 +272,9 @@ def fitted(layer, state: ViewState, kind: str) -> Job:
 def test_blocks_give_what_one_call_gives(layer, state: ViewState, monkeypatch) -> None:
     monkeypatch.setattr("plkit.apps.view.operations._SPECTRA_PER_BLOCK", 300)
     seen: list[float] = []
-    job = Job(layer, settings_of("peaks", layer, state, {}), lambda j: seen.append(j.done / j.total))
+    job = Job(
+        layer, settings_of("peaks", layer, state, {}), lambda j: seen.append(j.done / j.total)
+    )
     job.run()
     assert len(seen) > 5
     assert seen == sorted(seen)
@@ -278,7 +284,9 @@ def test_blocks_give_what_one_call_gives(layer, state: ViewState, monkeypatch) -
     assert job.result["peak_energy"].dims == whole["peak_energy"].dims
 
 
-def test_cancel_stops_between_blocks_and_keeps_nothing(layer, state: ViewState, monkeypatch) -> None:
+def test_cancel_stops_between_blocks_and_keeps_nothing(
+    layer, state: ViewState, monkeypatch
+) -> None:
     monkeypatch.setattr("plkit.apps.view.operations._SPECTRA_PER_BLOCK", 1)
     job = Job(layer, settings_of("peaks", layer, state, {}))
 
@@ -349,7 +357,9 @@ def test_copied_python_gives_what_is_shown(layer, path: Path, state: ViewState, 
 
 
 @pytest.mark.parametrize("kind", ["peaks", "composition", "unmix"])
-def test_copied_python_repeats_a_whole_map_fit(layer, path: Path, state: ViewState, kind: str) -> None:
+def test_copied_python_repeats_a_whole_map_fit(
+    layer, path: Path, state: ViewState, kind: str
+) -> None:
     from plkit.apps.view.code import references_code
 
     state.param.update(row=0, col=0, at={"time": 7})
@@ -412,7 +422,11 @@ def test_layers_of_results(results: Path) -> None:
 def test_copied_python_of_results(results: Path) -> None:
     layers = open_layers(results)
     work = Workspace(layers, str(results))
-    for layer, quantity in ((layers[0], "fraction:bromide"), (layers[0], "x_iodine"), (layers[1], "spectra")):
+    for layer, quantity in (
+        (layers[0], "fraction:bromide"),
+        (layers[0], "x_iodine"),
+        (layers[1], "spectra"),
+    ):
         state = ViewState(layer=layer.name, quantity=quantity, at={"power": 1})
         scope = executed(python_of(work, layer, state))
         np.testing.assert_allclose(scope["image"], work.plane(layer, state))

@@ -68,8 +68,13 @@ def results_file(folder):
         "recipe": {"samples": {"film": {"rate_scatter": 0.02}}},
         "inputs": [{"role": "samples.film.exposure", "name": "film.nc", "sha256": "0" * 64, "bytes": 1}],
     }  # fmt: skip
-    summary = {"samples": {"film": {"verdict": "reconstruction"}}, "warnings": ["made, not measured"]}
-    tree.attrs.update(title="Made for a test", summary=json.dumps(summary), provenance=json.dumps(record))
+    summary = {
+        "samples": {"film": {"verdict": "reconstruction"}},
+        "warnings": ["made, not measured"],
+    }
+    tree.attrs.update(
+        title="Made for a test", summary=json.dumps(summary), provenance=json.dumps(record)
+    )
     path = folder / "results.nc"
     tree.to_netcdf(path, engine="netcdf4")
     return path
@@ -85,11 +90,20 @@ def halo_maps(powers, n: int = 24):
         (len(powers), n, n)
     )
     dims = ("power", "component", "y", "x")
-    axes = {"power": axis("power", powers), "component": ["pristine", "bromide"], "y": axis("y", at), "x": axis("x", at)}
+    axes = {
+        "power": axis("power", powers),
+        "component": ["pristine", "bromide"],
+        "y": axis("y", at),
+        "x": axis("x", at),
+    }
     maps = xr.Dataset(
         {
             "fraction": (dims, np.stack([1 - bromide, bromide], 1), names.attrs("fraction")),
-            "fraction_stderr": (dims, np.full((len(powers), 2, n, n), 1e-3), names.attrs("fraction_stderr")),
+            "fraction_stderr": (
+                dims,
+                np.full((len(powers), 2, n, n), 1e-3),
+                names.attrs("fraction_stderr"),
+            ),
         },
         axes,
     )
@@ -98,7 +112,11 @@ def halo_maps(powers, n: int = 24):
     composition = xr.Dataset(
         {
             "x_iodine": (("power", "y", "x"), x_iodine, names.attrs("x_iodine")),
-            "x_iodine_stderr": (("power", "y", "x"), np.full_like(x_iodine, 0.01), names.attrs("x_iodine_stderr")),
+            "x_iodine_stderr": (
+                ("power", "y", "x"),
+                np.full_like(x_iodine, 0.01),
+                names.attrs("x_iodine_stderr"),
+            ),
         },
         {k: axes[k] for k in ("power", "y", "x")},
     )

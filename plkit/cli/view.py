@@ -15,7 +15,8 @@ __all__ = ["view"]
 @app.command()
 def view(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Any file that plkit reads, or results of plkit run.")
+        Path,
+        typer.Argument(metavar="FILE", help="Any file that plkit reads, or results of plkit run."),
     ],
     port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 0,
     no_browser: Annotated[

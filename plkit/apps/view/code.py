@@ -75,8 +75,15 @@ def _image(work: Workspace, layer: Layer, state: ViewState, at: dict[str, int]) 
         ]
     if q == "slice":
         axis = layer.axis(layer.spectral)
-        n = axis.size // 2 if state.slice_at is None else int(np.abs(axis - state.slice_at).argmin())
-        return [f"# at {axis[n]:.6g}", f"image = frame.{layer.variable}.isel({layer.spectral}={n}){order}"]
+        n = (
+            axis.size // 2
+            if state.slice_at is None
+            else int(np.abs(axis - state.slice_at).argmin())
+        )
+        return [
+            f"# at {axis[n]:.6g}",
+            f"image = frame.{layer.variable}.isel({layer.spectral}={n}){order}",
+        ]
     if q == "spectra":
         return [f"image = frame.{layer.variable}{order}"]
     key, _, name = q.rpartition("/")
@@ -127,7 +134,7 @@ def _regions(layer: Layer, state: ViewState) -> list[str]:
         f"x, y = xr.broadcast(ds.{col}, ds.{row})",
         "points = list(zip(x.values.ravel(), y.values.ravel()))",
         "regions = {",
-        f"    name: image.where(x.copy(data=Path(corners).contains_points(points).reshape(x.shape)))",
+        "    name: image.where(x.copy(data=Path(corners).contains_points(points).reshape(x.shape)))",
         f"    for name, corners in {{{names_}}}.items()",
         "}",
         "means = {name: float(pixels.mean()) for name, pixels in regions.items()}",
@@ -165,7 +172,8 @@ def recipe_of(work: Workspace, layer: Layer, state: ViewState, chosen: dict[str,
         return recipe
     if layer.spectral != WAVELENGTH:
         raise DataError(
-            "write a recipe", f"the spectra run over '{layer.spectral or 'nothing'}', not wavelength"
+            "write a recipe",
+            f"the spectra run over '{layer.spectral or 'nothing'}', not wavelength",
         )
     file = Path(layer.path).resolve()
     if layer.is_map:
@@ -193,7 +201,7 @@ def recipe_of(work: Workspace, layer: Layer, state: ViewState, chosen: dict[str,
         low, high = sorted(state.band)
         window = f"window_nm = [{low:.6g}, {high:.6g}]\n"
     return (
-        f"[study]\ntitle = {json.dumps(stem, ensure_ascii=False)}\noutput = \"results\"\n\n"
+        f'[study]\ntitle = {json.dumps(stem, ensure_ascii=False)}\noutput = "results"\n\n'
         "[corrections]\ndespike = false\n\n"
         f"[peaks]\nmethod = {json.dumps(chosen.get('method', 'parabola'))}\n{window}\n"
         f"[composition]\ncalibration = {json.dumps(chosen.get('calibration', 'cunha2025'))}\n\n"
@@ -249,8 +257,8 @@ def references_code(layer: Layer, state: ViewState, chosen: list[str]) -> str:
             rows, cols = np.nonzero(region_mask(layer, region))
             lines += [
                 "import xarray as xr",
-                f"reference_{i} = at.isel({layer.plane[0]}=xr.DataArray({rows.tolist()}, dims=\"pixel\"), "
-                f"{layer.plane[1]}=xr.DataArray({cols.tolist()}, dims=\"pixel\")).mean(\"pixel\")",
+                f'reference_{i} = at.isel({layer.plane[0]}=xr.DataArray({rows.tolist()}, dims="pixel"), '
+                f'{layer.plane[1]}=xr.DataArray({cols.tolist()}, dims="pixel")).mean("pixel")',
             ]
         words.append(f"{name!r}: reference_{i}")
     lines.append(f"refs = plkit.references(**{{{', '.join(words)}}})")

@@ -50,8 +50,12 @@ def sources(viewer: Viewer) -> dict[str, tuple[Layer, xr.Dataset]]:
 class _Composition:
     def __init__(self, viewer: Viewer, found: dict[str, tuple[Layer, xr.Dataset]]) -> None:
         self.viewer, self.found = viewer, found
-        self.source = Select(title="Map", options=list(found), value=next(iter(found)), width=200, name="comp_map")
-        self.frame = Slider(start=0, end=1, step=1, value=0, width=200, show_value=False, name="comp_frame")
+        self.source = Select(
+            title="Map", options=list(found), value=next(iter(found)), width=200, name="comp_map"
+        )
+        self.frame = Slider(
+            start=0, end=1, step=1, value=0, width=200, show_value=False, name="comp_frame"
+        )
         dress(self.source, self.frame)
         self.picture = Picture(width=500, height=440, name="composition")
         self.histogram = new_figure("", names.label("x_iodine"), "Pixels", width=430, height=260)
@@ -150,7 +154,11 @@ class _Composition:
                 rows.append((names.symbol(name), names.TABLE[name].long_name, text))
         if "x_iodine_lower" in pixel:
             rows.append(
-                ("", "68 % interval", f"{float(pixel['x_iodine_lower']):.3f} to {float(pixel['x_iodine_upper']):.3f}")
+                (
+                    "",
+                    "68 % interval",
+                    f"{float(pixel['x_iodine_lower']):.3f} to {float(pixel['x_iodine_upper']):.3f}",
+                )
             )
         self.text.text = table(rows)
         value = float(pixel["x_iodine"])

@@ -27,12 +27,12 @@ class SpectrumGraph:
         self.figure = new_figure("", "", "", width=width, height=300, name="spectrum")
         self.figure.x_range.range_padding = 0.02
         self.sigma = ColumnDataSource({"x": [], "low": [], "high": []})
-        self.figure.varea(
-            "x", "low", "high", source=self.sigma, fill_color=CURSOR, fill_alpha=0.25
-        )
+        self.figure.varea("x", "low", "high", source=self.sigma, fill_color=CURSOR, fill_alpha=0.25)
         self.frames = ColumnDataSource({"x": [], "y": [], "colour": [], "name": []})
         self.figure.multi_line("x", "y", source=self.frames, line_color="colour", line_alpha=0.8)
-        self.kept = ColumnDataSource({"x": [], "y": [], "colour": [], "name": []}, name="spectrum_kept")
+        self.kept = ColumnDataSource(
+            {"x": [], "y": [], "colour": [], "name": []}, name="spectrum_kept"
+        )
         lines = self.figure.multi_line(
             "x", "y", source=self.kept, line_color="colour", line_width=1.5
         )
@@ -43,7 +43,9 @@ class SpectrumGraph:
             "x", "y", source=self.parts, line_color="colour", line_dash="dashed", line_width=1.5
         )
         self.total = ColumnDataSource({"x": [], "y": []})
-        self.figure.line("x", "y", source=self.total, line_width=1.5, line_color="black", tags=["ink"])
+        self.figure.line(
+            "x", "y", source=self.total, line_width=1.5, line_color="black", tags=["ink"]
+        )
         self.band = BoxAnnotation(
             left=0, right=0, fill_color="#E69F00", fill_alpha=0.15, line_color="#E69F00", visible=False,
             editable=True, movable="x", resizable="x",

@@ -49,7 +49,9 @@ class _Graph:
         self.bands = [ColumnDataSource({"x": [], "low": [], "high": []}) for _ in range(2)]
         self.lines = [ColumnDataSource({"x": [], "y": []}) for _ in range(2)]
         for n, (band, line) in enumerate(zip(self.bands, self.lines, strict=True)):
-            self.figure.varea("x", "low", "high", source=band, fill_alpha=0.25, fill_color=CATEGORICAL[n])
+            self.figure.varea(
+                "x", "low", "high", source=band, fill_alpha=0.25, fill_color=CATEGORICAL[n]
+            )
             self.figure.line("x", "y", source=line, line_color=CATEGORICAL[n], line_width=2)
         self.figure.add_tools(hover([dots], ("", "$x{0.0} s"), ("", "@y{0.0000}")))
         self.residual = new_figure(
@@ -68,7 +70,7 @@ class _Graph:
         order = [falling, *[n for n in traces if n != falling]]
         self.points.data = {
             "x": np.tile(t, len(order)), "y": np.concatenate([traces[n] for n in order]),
-            "colour": sum(([CATEGORICAL[i % 7]] * t.size for i in range(len(order))), []),
+            "colour": [CATEGORICAL[i % 7] for i in range(len(order)) for _ in t],
         }  # fmt: skip
         grid = np.linspace(t.min(), t.max(), 300)
         curve, spread = fitted_curve(fit, grid)
@@ -117,15 +119,21 @@ class _StudyKinetics:
         self.viewer, self.results = viewer, results
         samples = results.samples("unmixed", "kinetics")
         start = viewer.state.sample if viewer.state.sample in samples else samples[0]
-        self.sample = Select(title="Sample", options=samples, value=start, width=200, name="kin_sample")
-        self.power = Slider(start=0, end=1, step=1, value=0, width=200, show_value=False, name="kin_power")
+        self.sample = Select(
+            title="Sample", options=samples, value=start, width=200, name="kin_sample"
+        )
+        self.power = Slider(
+            start=0, end=1, step=1, value=0, width=200, show_value=False, name="kin_power"
+        )
         dress(self.sample, self.power)
         self.graph, self.text = _Graph(), div("", width=420)
         self.sample.on_change("value", viewer.changes(lambda *_: self._new_sample()))
         self.power.on_change("value", viewer.changes(lambda *_: self.draw()))
         copy = viewer.button("Copy as Python", self._copy, width=130, name="kin_copy")
         self.root = wrapped(
-            panel("", self.sample, self.power, copy, width=244), self.graph.root, panel("Fit", self.text, width=450)
+            panel("", self.sample, self.power, copy, width=244),
+            self.graph.root,
+            panel("Fit", self.text, width=450),
         )
         viewer.state.param.watch(lambda *_: self.graph.paint(viewer.state.dark), "dark")
         self.graph.paint(viewer.state.dark)
@@ -173,7 +181,9 @@ class _CursorKinetics:
     def __init__(self, viewer: Viewer) -> None:
         self.viewer = viewer
         self.graph, self.text = _Graph(), div("", width=420)
-        go = viewer.button("Fit the trace", self.fit, button_type="primary", width=120, name="kin_fit")
+        go = viewer.button(
+            "Fit the trace", self.fit, button_type="primary", width=120, name="kin_fit"
+        )
         self.what = div("", width=210)
         self.root = wrapped(
             panel("", go, self.what, width=244), self.graph.root, panel("Fit", self.text, width=450)
@@ -233,5 +243,3 @@ def spectra_over_time(layer: Any, state: Any) -> xr.Dataset:
         if name in ds:
             out[name] = (ds[name] / n).assign_attrs(names.attrs(name))
     return out
-
-

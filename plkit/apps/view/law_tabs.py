@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from bokeh.models import (
-    CheckboxButtonGroup, Column, ColumnDataSource, Select, Slider, Span,
+    CheckboxButtonGroup,
+    Column,
+    ColumnDataSource,
+    Select,
+    Slider,
+    Span,
 )  # fmt: skip
 
 import plkit
@@ -53,20 +58,34 @@ class _Law:
     def __init__(self, viewer: Viewer, results: Results, quantity: str) -> None:
         self.viewer, self.results, self.quantity = viewer, results, quantity
         self.groups = (
-            ("kinetics", "heating", "arrhenius") if quantity == "rate" else ("profiles", "heating", "diffusion")
+            ("kinetics", "heating", "arrhenius")
+            if quantity == "rate"
+            else ("profiles", "heating", "diffusion")
         )
         samples = results.samples(*self.groups)
         start = viewer.state.sample if viewer.state.sample in samples else samples[0]
         tag = "arr" if quantity == "rate" else "dif"
-        self.sample = Select(title="Sample", options=samples, value=start, width=200, name=f"{tag}_sample")
-        self.powers = CheckboxButtonGroup(labels=[], active=[], width=200, orientation="vertical", name=f"{tag}_powers")
+        self.sample = Select(
+            title="Sample", options=samples, value=start, width=200, name=f"{tag}_sample"
+        )
+        self.powers = CheckboxButtonGroup(
+            labels=[], active=[], width=200, orientation="vertical", name=f"{tag}_powers"
+        )
         dress(self.sample, self.powers)
         symbol = "k" if quantity == "rate" else "D"
         unit = names.unit(quantity).replace("^2", "²")
         self.figure = new_figure(
             "", "1000/T (K⁻¹)", f"ln({symbol} / ({unit}))", width=560, height=360
         )
-        empty: dict[str, list[float]] = {"x": [], "y": [], "x0": [], "x1": [], "y0": [], "y1": [], "t": []}
+        empty: dict[str, list[float]] = {
+            "x": [],
+            "y": [],
+            "x0": [],
+            "x1": [],
+            "y0": [],
+            "y1": [],
+            "t": [],
+        }
         self.points, self.left_out = ColumnDataSource(dict(empty)), ColumnDataSource(dict(empty))
         self.band, self.line = (
             ColumnDataSource({"x": [], "low": [], "high": []}), ColumnDataSource({"x": [], "y": []}),
@@ -174,7 +193,9 @@ class _Law:
                 )
                 rows.append((names.symbol(name), names.TABLE[name].long_name, text))
         for name in ("redchi", "rate_scatter_needed"):
-            rows.append((names.symbol(name), names.TABLE[name].long_name, f"{float(result[name]):.3g}"))
+            rows.append(
+                (names.symbol(name), names.TABLE[name].long_name, f"{float(result[name]):.3g}")
+            )
         note = str(result.attrs.get("width", ""))
         return table(rows) + (f"<p class='faint'>{html.escape(note)}</p>" if note else "")
 
@@ -204,8 +225,12 @@ class _Profile:
     def __init__(self, viewer: Viewer, results: Results) -> None:
         self.viewer, self.results = viewer, results
         samples = results.samples("maps", "profiles")
-        self.sample = Select(title="Sample", options=samples, value=samples[0], width=200, name="prof_sample")
-        self.power = Slider(start=0, end=1, step=1, value=0, width=200, show_value=False, name="prof_power")
+        self.sample = Select(
+            title="Sample", options=samples, value=samples[0], width=200, name="prof_sample"
+        )
+        self.power = Slider(
+            start=0, end=1, step=1, value=0, width=200, show_value=False, name="prof_power"
+        )
         dress(self.sample, self.power)
         self.picture, self.text = div("", width=520), div("", width=430)
         self.sample.on_change("value", viewer.changes(lambda *_: self._new_sample()))

@@ -18,7 +18,18 @@ import xarray as xr
 from plkit import names, schema
 from plkit.errors import DataError, FileFormatError
 from plkit.names import (
-    COMPONENT, DELAY, INTENSITY, MEASURED_DIMS, NOISE_FLOOR, NOISE_GAIN, PARAM_I, POINT, POWER, TIME, X, Y,
+    COMPONENT,
+    DELAY,
+    INTENSITY,
+    MEASURED_DIMS,
+    NOISE_FLOOR,
+    NOISE_GAIN,
+    PARAM_I,
+    POINT,
+    POWER,
+    TIME,
+    X,
+    Y,
 )  # fmt: skip
 
 __all__ = ["LAZY_BYTES", "Layer", "open_layers"]

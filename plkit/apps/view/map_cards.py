@@ -8,8 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from bokeh.events import SelectionGeometry
 from bokeh.models import (
-    Column, ColumnDataSource, DataTable, LassoSelectTool, MultiChoice, NumberFormatter, Row, Select, Slider,
-    StringEditor, StringFormatter, TableColumn, TextAreaInput, Toggle,
+    ColumnDataSource,
+    DataTable,
+    LassoSelectTool,
+    MultiChoice,
+    NumberFormatter,
+    Row,
+    Select,
+    Slider,
+    StringEditor,
+    StringFormatter,
+    TableColumn,
+    TextAreaInput,
+    Toggle,
 )  # fmt: skip
 
 from plkit import plot
@@ -41,7 +52,14 @@ class MapCards:
     def __init__(self, tab: MapTab) -> None:
         self.tab, self.viewer, self.state = tab, tab.viewer, tab.viewer.state
         self.job: Job | None = None
-        cards = [self._entries(), self._fits(), self._compare(), self._scatter(), self._take(), self._about()]
+        cards = [
+            self._entries(),
+            self._fits(),
+            self._compare(),
+            self._scatter(),
+            self._take(),
+            self._about(),
+        ]
         self.root = wrapped(*cards)
 
     # Pins and regions ---------------------------------------------------------------------------
@@ -70,11 +88,15 @@ class MapCards:
         self.rows.on_change("data", self.viewer.changes(self._on_rename))
         button = self.viewer.button
         self.references = MultiChoice(
-            title="Reference spectra (the first one falls)", options=[], width=300, name="references"
+            title="Reference spectra (the first one falls)",
+            options=[],
+            width=300,
+            name="references",
         )
         dress(self.references)
         self.references.on_change(
-            "value", self.viewer.changes(lambda _a, _o, new: self.state.param.update(references=new))
+            "value",
+            self.viewer.changes(lambda _a, _o, new: self.state.param.update(references=new)),
         )
         self.box_button = button("Draw box", self._draw_box, width=90, name="draw_box")
         self.lasso_button = button("Draw polygon", self._draw_lasso, width=110, name="draw_polygon")
@@ -204,7 +226,9 @@ class MapCards:
         layer = self.tab.layer
         settings = settings_of(self.kind.value, layer, self.state, self.viewer.chosen)
         key = key_of(settings)
-        self.job = Job(layer, settings, lambda job: self.viewer.later(lambda: self._on_job(job, key)))
+        self.job = Job(
+            layer, settings, lambda job: self.viewer.later(lambda: self._on_job(job, key))
+        )
         self.go.disabled, self.cancel.disabled = True, False
         self.progress.text = self._bar(0.0, f"{key}: starting")
         self.job.start()
@@ -228,7 +252,13 @@ class MapCards:
             share = job.done / job.total
             self.progress.text = self._bar(share, f"{key}: {100 * share:.0f} %")
             return
-        if job.result is None and job.cancelled and not job.error and job.running and job.done < job.total:
+        if (
+            job.result is None
+            and job.cancelled
+            and not job.error
+            and job.running
+            and job.done < job.total
+        ):
             # The block in progress comes to its end first.
             job.join(0)
         self.cancel.disabled, self.go.disabled = True, False
@@ -250,8 +280,15 @@ class MapCards:
         self.viewer.work.keep(layer, key, job.result, code)
         if layer.name == self.tab.layer.name:
             first = [q for q in self.viewer.work.quantities(layer) if q.startswith(f"{key}/")]
-            wanted = {"peaks": "peak_energy", "composition": "x_iodine", "unmix": "fraction", "kinetics": "mean_rate"}
-            shown = next((q for q in first if q.partition("/")[2].startswith(wanted[kind])), first[0])
+            wanted = {
+                "peaks": "peak_energy",
+                "composition": "x_iodine",
+                "unmix": "fraction",
+                "kinetics": "mean_rate",
+            }
+            shown = next(
+                (q for q in first if q.partition("/")[2].startswith(wanted[kind])), first[0]
+            )
             self.state.param.update(
                 done=[*[d for d in self.state.done if d != key], key], quantity=shown
             )
@@ -263,7 +300,9 @@ class MapCards:
     # Comparison ---------------------------------------------------------------------------------
     def _compare(self) -> Any:
         self.compare_on = Toggle(label="Second frame", width=120, name="compare")
-        self.compare_at = Slider(start=0, end=1, step=1, value=0, width=250, show_value=False, name="compare_at")
+        self.compare_at = Slider(
+            start=0, end=1, step=1, value=0, width=250, show_value=False, name="compare_at"
+        )
         dress(self.compare_on, self.compare_at)
 
         def change(*_: Any) -> None:
@@ -299,7 +338,9 @@ class MapCards:
 
         for widget, prop in ((self.across, "value"), (self.up, "value"), (self.cloud_on, "active")):
             widget.on_change(prop, self.viewer.changes(change))
-        clear = self.viewer.button("Clear selection", self._clear_lasso, width=120, name="clear_lasso")
+        clear = self.viewer.button(
+            "Clear selection", self._clear_lasso, width=120, name="clear_lasso"
+        )
         self.cloud_card = panel(
             "One quantity against another", Row(self.across, self.up), Row(self.cloud_on, clear),
             self.cloud, self.cloud_text, width=470,
@@ -387,7 +428,9 @@ class MapCards:
             Row(
                 button("Map PNG", lambda: self._save_figure("png"), width=90, name="png"),
                 button("Map SVG", lambda: self._save_figure("svg"), width=90, name="svg"),
-                button("Spectra SVG", lambda: self._save_spectrum("svg"), width=105, name="svg_spectra"),
+                button(
+                    "Spectra SVG", lambda: self._save_spectrum("svg"), width=105, name="svg_spectra"
+                ),
             ),
         ]
         return panel("Take away", *rows, self.code, width=470)
@@ -476,7 +519,9 @@ class MapCards:
         for d in ds.sizes:
             if d in ds.coords and ds[d].dtype.kind in "iuf":
                 axis = ds[d].values
-                rows.append((axis_label(self.tab.layer, str(d)), f"{axis[0]:.6g} to {axis[-1]:.6g}"))
+                rows.append(
+                    (axis_label(self.tab.layer, str(d)), f"{axis[0]:.6g} to {axis[-1]:.6g}")
+                )
         rows += [
             (str(n), f"{float(v):.6g} {v.attrs.get('units', '')}")
             for n, v in ds.variables.items() if v.ndim == 0 and v.dtype.kind in "iuf"
@@ -491,7 +536,9 @@ class MapCards:
         self.compare_card.visible = bool(layer.outer) and layer.is_map
         if layer.outer:
             n = layer.ds.sizes[layer.outer[0]]
-            self.compare_at.update(end=max(n - 1, 1), title=f"Frame of the second map ({layer.outer[0]})")
+            self.compare_at.update(
+                end=max(n - 1, 1), title=f"Frame of the second map ({layer.outer[0]})"
+            )
             if self.state.compare is not None:
                 at = self.state.compare
                 self.compare_at.value = min(at, n - 1)

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bokeh.models import (
-    Checkbox, Column, NumericInput, RadioButtonGroup, Row, Select, Slider, Spinner, Toggle,
+    Checkbox,
+    Column,
+    NumericInput,
+    RadioButtonGroup,
+    Row,
+    Select,
+    Slider,
+    Spinner,
+    Toggle,
 )  # fmt: skip
 
 from plkit.apps.view.parts import div, dress, panel
@@ -48,7 +56,9 @@ class MapControls:
             title="Averaging box: half width (pixels)", start=0, end=10, step=1,
             value=self.state.half, width=_WIDTH, name="half",
         )  # fmt: skip
-        self.fixed = Checkbox(label="Same scale for all frames", active=self.state.fixed, name="fixed")
+        self.fixed = Checkbox(
+            label="Same scale for all frames", active=self.state.fixed, name="fixed"
+        )
         self.low = NumericInput(mode="float", title="Scale from", width=98, name="low")
         self.high = NumericInput(mode="float", title="to", width=98, name="high")
         self.percentile = Spinner(
@@ -112,7 +122,9 @@ class MapControls:
             if self._following:
                 return
             low, high = self.low.value, self.high.value
-            state.clim = (low, high) if low is not None and high is not None and low < high else None
+            state.clim = (
+                (low, high) if low is not None and high is not None and low < high else None
+            )
 
         for widget in (self.low, self.high):
             widget.on_change("value", self.viewer.changes(limits))

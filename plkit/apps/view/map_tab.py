@@ -7,20 +7,19 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from bokeh.events import SelectionGeometry, Tap
-from bokeh.models import Column, Row
+from bokeh.models import Column
 from numpy.typing import NDArray
 
 from plkit import names
 from plkit.apps.view import values
 from plkit.apps.view.graphs import SpectrumGraph, TraceGraph
-from plkit.apps.view.map_controls import MapControls
 from plkit.apps.view.map_cards import MapCards
+from plkit.apps.view.map_controls import MapControls
 from plkit.apps.view.operations import references_of
 from plkit.apps.view.overlay import overlay_of
 from plkit.apps.view.parts import div, wrapped
 from plkit.apps.view.picture import Picture, axis_label
 from plkit.apps.view.viewer import Viewer
-from plkit.errors import PlkitError
 from plkit.names import ENERGY, WAVELENGTH
 
 __all__ = ["MapTab", "map_tab"]
@@ -86,8 +85,12 @@ class MapTab:
         self.spectrum.figure.on_event(Tap, self.viewer.events(self._on_slice))
         self.spectrum.figure.on_event(SelectionGeometry, self.viewer.events(self._on_band))
         for side in ("left", "right"):
-            self.spectrum.band.on_change(side, self.viewer.changes(lambda *_: self._on_band_moved()))
-        self.spectrum.slice.on_change("location", self.viewer.changes(lambda *_: self._on_slice_moved()))
+            self.spectrum.band.on_change(
+                side, self.viewer.changes(lambda *_: self._on_band_moved())
+            )
+        self.spectrum.slice.on_change(
+            "location", self.viewer.changes(lambda *_: self._on_slice_moved())
+        )
 
         def watch(function: Any, *parameters: str) -> None:
             state.param.watch(lambda *_: guarded(function)(), list(parameters))
@@ -297,9 +300,7 @@ class MapTab:
                 frames = [
                     self.work.plane(layer, state, at={**state.at, played: i}).ravel() for i in ends
                 ]
-                self._fixed = values.levels_of(
-                    np.concatenate(frames), state.percentile, state.log
-                )
+                self._fixed = values.levels_of(np.concatenate(frames), state.percentile, state.log)
                 self._levels_of = key
             return self._fixed
         return values.levels_of(image, state.percentile, state.log)
@@ -327,14 +328,22 @@ class MapTab:
         """Spectra of pins and regions, on the drawn axis."""
         layer, s = self.layer, self.state
         found = [
-            (p, values.spectrum_of(layer, s.at, p["row"], p["col"], p["half"], energy=self.in_energy))
+            (
+                p,
+                values.spectrum_of(
+                    layer, s.at, p["row"], p["col"], p["half"], energy=self.in_energy
+                ),
+            )
             for p in s.pins
         ]
         for region in s.regions:
             mask = values.region_mask(layer, region)
             if mask.any():
                 found.append(
-                    (region, values.spectrum_of(layer, s.at, 0, 0, mask=mask, energy=self.in_energy))
+                    (
+                        region,
+                        values.spectrum_of(layer, s.at, 0, 0, mask=mask, energy=self.in_energy),
+                    )
                 )
         return found
 
@@ -415,7 +424,10 @@ class MapTab:
 
         axis = layer.axis(layer.spectral)
         self.viewer.ask(
-            "frames", compute, lambda found: self.spectrum.show_frames(axis, found), here=not layer.lazy
+            "frames",
+            compute,
+            lambda found: self.spectrum.show_frames(axis, found),
+            here=not layer.lazy,
         )
 
     def draw_trace(self) -> None:

@@ -45,7 +45,7 @@ class Operation:
     missing: Callable[[Layer, ViewState], str]
 
 
-def _no_spectra(layer: Layer, state: ViewState) -> str:
+def _no_spectra(layer: Layer, state: ViewState) -> str:  # noqa: ARG001  one signature for all
     if not (layer.has_spectra and layer.is_map and layer.variable == INTENSITY):
         return "a map of spectra is needed"
     return "the spectra have no wavelength" if layer.spectral == DELAY else ""
@@ -70,9 +70,7 @@ def _peaks(ds: xr.Dataset, settings: Mapping[str, Any]) -> xr.Dataset:
 
 
 def _composition(ds: xr.Dataset, settings: Mapping[str, Any]) -> xr.Dataset:
-    return plkit.composition_map(
-        ds, calibration=settings["calibration"], method=settings["method"]
-    )
+    return plkit.composition_map(ds, calibration=settings["calibration"], method=settings["method"])
 
 
 def _unmix(ds: xr.Dataset, settings: Mapping[str, Any]) -> xr.Dataset:
@@ -126,7 +124,9 @@ OPERATIONS: Final[dict[str, Operation]] = {
 """Whole-map fits by key; a new one is one more entry."""
 
 
-def settings_of(kind: str, layer: Layer, state: ViewState, chosen: Mapping[str, Any]) -> dict[str, Any]:
+def settings_of(
+    kind: str, layer: Layer, state: ViewState, chosen: Mapping[str, Any]
+) -> dict[str, Any]:
     """Everything a fit depends on, taken from the state when it starts."""
     out: dict[str, Any] = {"kind": kind}
     if kind in ("peaks", "composition"):

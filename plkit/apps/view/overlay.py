@@ -14,6 +14,7 @@ import plkit
 from plkit import names
 from plkit.errors import PlkitError, PlkitWarning
 from plkit.names import COMPONENT, INTENSITY
+from plkit.plot.style import value_text
 from plkit.schema import spectral_dim
 
 __all__ = ["MODELS", "Overlay", "overlay_of"]
@@ -110,7 +111,8 @@ def _model(spectrum: xr.Dataset, fit: str) -> Overlay | None:
         name = f"peak {n}" if n_peaks > 1 else "peak"
         parts[name] = np.asarray(model.eval(x=x, **alone))
     lines = tuple(
-        f"{p} = {plkit.plot.style.value_text(values[p], float(result[f'{p}_stderr']), result[p].attrs.get('units', '1'))}"
+        f"{p} = "
+        + value_text(values[p], float(result[f"{p}_stderr"]), result[p].attrs.get("units", "1"))
         for p in model.param_names
     )
     return _made(spectrum, x, total, parts, (*lines, f"status: {_STATUS[status]}"))
@@ -133,7 +135,7 @@ def _components(spectrum: xr.Dataset, references: xr.DataArray) -> Overlay | Non
     total = np.sum(list(parts.values()), axis=0)
     lines = tuple(
         f"f({c}) = "
-        + plkit.plot.style.value_text(
+        + value_text(
             float(result["fraction"].sel({COMPONENT: c})),
             float(result["fraction_stderr"].sel({COMPONENT: c})),
         )

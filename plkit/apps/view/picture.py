@@ -7,7 +7,12 @@ from typing import Any, Final
 
 import numpy as np
 from bokeh.models import (
-    BoxSelectTool, ColorBar, ColumnDataSource, LassoSelectTool, LinearColorMapper, LogColorMapper,
+    BoxSelectTool,
+    ColorBar,
+    ColumnDataSource,
+    LassoSelectTool,
+    LinearColorMapper,
+    LogColorMapper,
 )  # fmt: skip
 from numpy.typing import NDArray
 
@@ -77,7 +82,13 @@ class Picture:
         self.figure.scatter("x", "y", source=self.failed, marker="x", size=5, line_color="#D55E00")
         self.chosen = ColumnDataSource({"x": [], "y": []})
         self.figure.scatter(
-            "x", "y", source=self.chosen, marker="square", size=4, fill_color="#D55E00", line_color=None
+            "x",
+            "y",
+            source=self.chosen,
+            marker="square",
+            size=4,
+            fill_color="#D55E00",
+            line_color=None,
         )
         self.regions = ColumnDataSource({"x": [], "y": [], "colour": [], "name": []})
         self.figure.patches(

@@ -37,7 +37,8 @@ label, .bk-input-group, .bk-slider-title { color: var(--ink); }
 .bk-btn-primary { background-color: var(--accent); color: var(--paper); border-color: var(--accent); }
 .bk-tab { color: var(--ink); } .bk-tab.bk-active { background-color: var(--paper); color: var(--accent); }
 .bk-header { border-bottom-color: var(--line); flex-wrap: wrap; }
-.noUi-target { background: var(--line); border-color: var(--line); } .noUi-handle { background: var(--field); border-color: var(--faint); }
+.noUi-target { background: var(--line); border-color: var(--line); }
+.noUi-handle { background: var(--field); border-color: var(--faint); }
 .slick-header-column, .slick-row, .slick-cell { background: var(--paper) !important; color: var(--ink) !important;
    border-color: var(--line) !important; }
 pre, code { font-size: 12px; } a { color: var(--accent); } .faint { color: var(--faint); } .warn { color: var(--warn); }

@@ -15,9 +15,18 @@ from plkit.errors import PlkitError
 from plkit.names import COMPONENT, INTENSITY, WAVELENGTH
 
 __all__ = [
-    "band_of", "box_of", "inside", "label_of", "levels_of", "map_array", "plane_of", "region_mask", "region_table", "spectrum_of",
+    "band_of",
+    "box_of",
+    "inside",
+    "label_of",
+    "levels_of",
+    "map_array",
+    "plane_of",
+    "region_mask",
+    "region_table",
+    "spectrum_of",
     "trace_of",
-]  # fmt: skip
+]
 
 Floats = NDArray[np.float64]
 Maps = Mapping[str, xr.Dataset]
@@ -250,7 +259,9 @@ def trace_of(
     if quantity in ("band", "slice", "spectra"):
         da = layer.ds[layer.variable].isel(index)
         if quantity == "slice" and slice_at is not None:
-            da = da.isel({layer.spectral: int(np.abs(layer.axis(layer.spectral) - slice_at).argmin())})
+            da = da.isel(
+                {layer.spectral: int(np.abs(layer.axis(layer.spectral) - slice_at).argmin())}
+            )
         else:
             da = da.isel({layer.spectral: band_of(layer, band)}).sum(layer.spectral)
     else:

@@ -71,7 +71,12 @@ class Workspace:
         return found
 
     def plane(
-        self, layer: Layer, state: ViewState, *, at: Mapping[str, int] | None = None, quantity: str = ""
+        self,
+        layer: Layer,
+        state: ViewState,
+        *,
+        at: Mapping[str, int] | None = None,
+        quantity: str = "",
     ) -> NDArray[np.float64]:
         """Image of the state's quantity, from memory where it was drawn before."""
         quantity = quantity or state.quantity
@@ -92,9 +97,7 @@ class Workspace:
 
         return self._remembered(key, read)
 
-    def _remembered(
-        self, key: Any, read: Callable[[], NDArray[np.float64]]
-    ) -> NDArray[np.float64]:
+    def _remembered(self, key: Any, read: Callable[[], NDArray[np.float64]]) -> NDArray[np.float64]:
         with self._lock:
             if key in self._planes:
                 self._planes.move_to_end(key)
@@ -102,6 +105,9 @@ class Workspace:
         image = read()
         with self._lock:
             self._planes[key] = image
-            while len(self._planes) > 1 and sum(p.nbytes for p in self._planes.values()) > _PLANES_BYTES:
+            while (
+                len(self._planes) > 1
+                and sum(p.nbytes for p in self._planes.values()) > _PLANES_BYTES
+            ):
                 self._planes.popitem(last=False)
         return image

@@ -9,5 +9,7 @@ from plkit.apps.view.simulations import heating
 
 __all__ = ["SIMULATIONS"]
 
-SIMULATIONS: Final[dict[str, Callable[[Any], Any]]] = {module.TITLE: module.build for module in (heating,)}
+SIMULATIONS: Final[dict[str, Callable[[Any], Any]]] = {
+    module.TITLE: module.build for module in (heating,)
+}
 """Title → builder of its layout; the first one is open."""

@@ -73,7 +73,9 @@ class Heating:
             for k, (t, start, step) in _FIELDS.items()
         }
         dress(*self.fields.values())
-        self.profile = new_figure("", names.label("r"), names.label("temperature"), width=480, height=300)
+        self.profile = new_figure(
+            "", names.label("r"), names.label("temperature"), width=480, height=300
+        )
         self.curves = ColumnDataSource({"x": [], "y": [], "colour": []})
         self.profile.multi_line("x", "y", source=self.curves, line_color="colour", line_width=2)
         self.series = new_figure(
@@ -123,12 +125,16 @@ class Heating:
         self.band.data = {"x": heat["power"].values, "y": y, "low": y - s, "high": y + s}
         rows = []
         for name in ("detection_temperature", "peak_temperature", "A0"):
-            last = value_text(float(heat[name][-1]), float(heat[f"{name}_stderr"][-1]), names.unit(name))
+            last = value_text(
+                float(heat[name][-1]), float(heat[f"{name}_stderr"][-1]), names.unit(name)
+            )
             rows.append((names.symbol(name), names.TABLE[name].long_name, last))
         for name in ("peak_rise_per_power", "B"):
             last = value_text(float(heat[name]), float(heat[f"{name}_stderr"]), names.unit(name))
             rows.append((names.symbol(name), names.TABLE[name].long_name, last))
-        for name, part in zip(heat["input"].values, heat["temperature_scale_by_input"].values, strict=True):
+        for name, part in zip(
+            heat["input"].values, heat["temperature_scale_by_input"].values, strict=True
+        ):
             rows.append(("σ", f"of every rise, from {name}", f"{100 * abs(float(part)):.2f} %"))
         self.text.text = table(rows)
 
