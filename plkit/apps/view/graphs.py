@@ -143,7 +143,7 @@ class TraceGraph:
     """A quantity along what is played: at the cursor, at the pins, in the regions."""
 
     def __init__(self, width: int = 560) -> None:
-        self.figure = new_figure("", "", "", width=width, height=210, name="trace")
+        self.figure = new_figure("", "", "", width=width, height=240, name="trace")
         self.kept = ColumnDataSource({"x": [], "y": [], "colour": [], "name": []})
         self.figure.multi_line("x", "y", source=self.kept, line_color="colour", line_width=1.5)
         self.here = ColumnDataSource({"x": [], "y": []})

@@ -238,7 +238,7 @@ def spectra_over_time(layer: Any, state: Any) -> xr.Dataset:
     ds = layer.ds.isel(index).isel(box)
     n = int(np.prod([ds.sizes[d] for d in box] or [1]))
     mean = ds[layer.variable].astype(float).mean(list(box)).transpose(TIME, layer.spectral)
-    out = mean.assign_attrs(ds[layer.variable].attrs).to_dataset(name=INTENSITY).load()
+    out: xr.Dataset = mean.assign_attrs(ds[layer.variable].attrs).to_dataset(name=INTENSITY).load()
     for name in (names.NOISE_GAIN, names.NOISE_FLOOR):
         if name in ds:
             out[name] = (ds[name] / n).assign_attrs(names.attrs(name))

@@ -284,7 +284,7 @@ def _open(where: Path, reader: str | None, options: dict[str, Any]) -> tuple[xr.
 
 def _open_lazily(where: Path, kind: str) -> xr.Dataset:
     engine = {"netcdf": "netcdf4", "zarr": "zarr"}[kind]
-    extra = {"consolidated": False} if kind == "zarr" else {}
+    extra: dict[str, Any] = {"consolidated": False} if kind == "zarr" else {}
     return xr.open_dataset(where, engine=engine, decode_timedelta=False, chunks={}, **extra)
 
 

@@ -277,6 +277,7 @@ class MapCards:
         if "references" in job.settings:
             code.append(reference_code(layer, self.state, reference_spectra(layer, self.state)))
         code.append(f"result = {OPERATIONS[kind].code(job.settings)}")
+        assert job.result is not None
         self.viewer.work.keep(layer, key, job.result, code)
         if layer.name == self.tab.layer.name:
             first = [q for q in self.viewer.work.quantities(layer) if q.startswith(f"{key}/")]

@@ -53,7 +53,7 @@ class MapControls:
         self.frames = Column()
         self.play = Toggle(label="▶ Play", width=80, name="play")
         self.half = Slider(
-            title="Averaging box: half width (pixels)", start=0, end=10, step=1,
+            title="Averaging box, ± pixels", start=0, end=10, step=1,
             value=self.state.half, width=_WIDTH, name="half",
         )  # fmt: skip
         self.fixed = Checkbox(
@@ -145,7 +145,7 @@ class MapControls:
             )  # fmt: skip
             slider.on_change("value", self.viewer.changes(self._slide(dim)))
             dress(slider)
-            sliders.append(slider)
+            sliders += [div("", width=_WIDTH, margin=(4, 5, 0, 5), tags=[dim]), slider]
         self.frames.children = sliders
         self.play.visible = bool(layer.outer)
         self.half.visible = layer.is_map
@@ -179,11 +179,13 @@ class MapControls:
             if state.clim is not None:
                 self.low.value, self.high.value = state.clim
             index = index_at(layer, state.at)
-            for slider in self.frames.children:
+            for text, slider in zip(
+                self.frames.children[::2], self.frames.children[1::2], strict=True
+            ):
                 dim = slider.tags[0]
                 slider.value = index.get(dim, 0)
                 value = layer.axis(dim)[index.get(dim, 0)]
-                slider.title = f"{axis_label(layer, dim)}: {value:.5g}"
+                text.text = f"{axis_label(layer, dim)}: <b>{value:.5g}</b>"
         finally:
             self._following = False
 

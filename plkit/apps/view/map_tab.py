@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from plkit import names
 from plkit.apps.view import values
 from plkit.apps.view.graphs import SpectrumGraph, TraceGraph
+from plkit.apps.view.layers import Layer
 from plkit.apps.view.map_cards import MapCards
 from plkit.apps.view.map_controls import MapControls
 from plkit.apps.view.operations import references_of
@@ -21,6 +22,7 @@ from plkit.apps.view.parts import div, wrapped
 from plkit.apps.view.picture import Picture, axis_label
 from plkit.apps.view.viewer import Viewer
 from plkit.names import ENERGY, WAVELENGTH
+from plkit.plot.style import pretty_unit
 
 __all__ = ["MapTab", "map_tab"]
 
@@ -67,7 +69,7 @@ class MapTab:
         self.draw_all()
 
     @property
-    def layer(self) -> Any:
+    def layer(self) -> Layer:
         """The layer that is shown."""
         return self.viewer.layer
 
@@ -306,12 +308,12 @@ class MapTab:
         return values.levels_of(image, state.percentile, state.log)
 
     def _frame_title(self, at: dict[str, int]) -> str:
-        index = values.index_at(self.layer, at)
-        return ", ".join(
-            f"{names.symbol(d) or d if d in names.TABLE else d} = {self.layer.axis(d)[i]:.4g} "
-            f"{self.layer.ds[d].attrs.get('units', '') if d in self.layer.ds.coords else ''}".strip()
-            for d, i in index.items()
-        )
+        layer, parts = self.layer, []
+        for dim, i in values.index_at(layer, at).items():
+            symbol = (names.symbol(dim) or dim) if dim in names.TABLE else dim
+            unit = str(layer.ds[dim].attrs.get("units", "1")) if dim in layer.ds.coords else "1"
+            parts.append(f"{symbol} = {layer.axis(dim)[i]:.4g} {pretty_unit(unit)}".strip())
+        return ", ".join(parts)
 
     def draw_cursor(self) -> None:
         """The averaging box."""
@@ -457,10 +459,10 @@ class MapTab:
             if dim:
                 self.trace.show(x, y, kept)
                 self.trace.figure.xaxis.axis_label = axis_label(layer, dim)
+                label = values.label_of(layer, s.quantity, self.maps)
+                short = layer.is_map and s.quantity != "band"
                 self.trace.figure.yaxis.axis_label = (
-                    values.label_of(layer, s.quantity, self.maps)
-                    if layer.is_map
-                    else "Sum over the band (counts)"
+                    label if short else "Sum over the band (counts)"
                 )
 
         self.viewer.ask("trace", compute, apply, here=not layer.lazy)

@@ -61,6 +61,7 @@ class Picture:
     def __init__(
         self, width: int = 470, height: int = 430, linked: Picture | None = None, name: str = "map"
     ) -> None:
+        self.figure: Any
         ranges = {} if linked is None else {
             "x_range": linked.figure.x_range, "y_range": linked.figure.y_range,
         }  # fmt: skip

@@ -191,8 +191,8 @@ def spectrum_of(
         da = ds[layer.variable].transpose(*dims, layer.spectral)
         # One rectangle is read and the rest left out: many single pixels of a file are slow.
         lo, hi = (rows.min(), cols.min()), (rows.max() + 1, cols.max() + 1)
-        part = da.isel({dims[0]: slice(lo[0], hi[0]), dims[1]: slice(lo[1], hi[1])}).values
-        values = np.asarray(part, dtype=float)[mask[lo[0] : hi[0], lo[1] : hi[1]]]
+        part = da.isel({dims[0]: slice(lo[0], hi[0]), dims[1]: slice(lo[1], hi[1])})
+        values = np.asarray(part.values, dtype=float)[mask[lo[0] : hi[0], lo[1] : hi[1]]]
         n = rows.size
     else:
         part = ds[layer.variable].isel(box_of(layer, row, col, half))
@@ -224,7 +224,7 @@ def with_sigma(ds: xr.Dataset, variable: str) -> xr.Dataset:
     if variable != INTENSITY or names.NOISE_GAIN not in ds:
         return ds
     try:
-        sigma = np.sqrt(spectra.variance(ds))
+        sigma: xr.DataArray = spectra.variance(ds) ** 0.5
     except PlkitError:
         return ds
     name = names.stderr_name(variable)

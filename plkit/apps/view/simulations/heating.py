@@ -47,7 +47,7 @@ def heating_of(v: dict[str, float]) -> xr.Dataset:
         absorptance_stderr=v["absorptance_stderr"], substrate=(glass,),
     )  # fmt: skip
     powers = np.linspace(v["power_uw"] / 10, v["power_uw"], 10)
-    return plkit.simulate_heating(spot, film, power_uw=powers, ambient_k=v["ambient_k"])
+    return plkit.simulate_heating(spot, film, power_uw=powers.tolist(), ambient_k=v["ambient_k"])
 
 
 def code_of(v: dict[str, float]) -> str:
