@@ -3,19 +3,23 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test check install install-test clean
+.PHONY: demo test check docs install install-test clean
 
 demo: install
 	$(BIN)/plkit demo --output demo-results
 
 test: install-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --dist loadfile
 
 check: install-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# PLKIT_DOCS_EXECUTE=1 also runs the notebooks, so that their figures are on the pages.
+docs: install-test
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test
@@ -31,8 +35,8 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[all,test]"
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[all,test,docs]"
 	@touch $@ $(VENV)/.installed
 
 clean:
-	rm -rf $(VENV) demo-results
+	rm -rf $(VENV) demo-results docs/_build docs/generated

@@ -54,6 +54,17 @@ PARAM_I: Final = "param_i"
 PARAM_J: Final = "param_j"
 AT_S: Final = "at_s"
 INPUT: Final = "input"
+LINE: Final = "line"
+# thermal cycling
+ON_TIME: Final = "on_time"
+PERIOD: Final = "period"
+EVENT: Final = "event"
+CARRIER_DISTANCE: Final = "carrier_distance"
+REPLICA: Final = "replica"
+VACANCY: Final = "vacancy"
+AXIS: Final = "axis"
+DIFFUSION_LENGTH: Final = "diffusion_length"
+TRUE_FRACTION: Final = "true_fraction"
 
 SPECTRAL_DIMS: Final = (WAVELENGTH, ENERGY, RAMAN_SHIFT, ENERGY_LOSS)
 """Dims along which light is dispersed; exactly one of them is on a spectrum."""
@@ -62,10 +73,16 @@ MEASURED_DIMS: Final = (*SPECTRAL_DIMS, DELAY)
 """Dims along which one measurement runs: a spectrum has one of the former, a decay trace the last."""
 
 CANONICAL_ORDER: Final = (
-    SAMPLE, POWER, COMPONENT, TIME, DELAY, POINT, Y, X,
+    SAMPLE, POWER, EVENT, COMPONENT, TIME, DELAY, POINT, Y, X,
     ENERGY_LOSS, RAMAN_SHIFT, ENERGY, WAVELENGTH,
 )  # fmt: skip
 """Order of dims in every dataset: the spectral axis last, hence contiguous in memory."""
+
+# The picture of the sample that some microscopes add
+IMAGE_Y: Final = "image_y"
+IMAGE_X: Final = "image_x"
+COLOUR: Final = "colour"
+WHITE_LIGHT: Final = "white_light"
 
 # Variables that several rooms share -----------------------------------------------------------
 INTENSITY: Final = "intensity"
@@ -233,6 +250,17 @@ TABLE: Final[dict[str, Quantity]] = {
             "δλ",
             "Shift in wavelength",
             "Of one spectrum against the mean one.",
+        ),
+        # calibration and noise of the detector
+        _q(LINE, "nm", "λ_0", "Line", "Tabulated wavelength of a line of a lamp or laser."),
+        _q("line_wavelength", "nm", "λ", "Wavelength of a line", "Where it appears on the axis."),
+        _q("mean_intensity", "counts", "⟨I⟩", "Mean intensity", "Of a channel, over time."),
+        _q(
+            "used_in_fit",
+            "1",
+            "",
+            "Used in the fit",
+            "1 where a value counts, 0 where it is left out.",
         ),
         _q("energy_shift", "eV", "δE", "Shift in energy", "Of one spectrum against the mean one."),
         _q(
@@ -674,6 +702,258 @@ TABLE: Final[dict[str, Quantity]] = {
             "Filter density",
             "Decadic optical density of the filter before the detector.",
         ),
+        # files: the picture of the sample
+        _q(IMAGE_Y, "um", "y", "y", "Of the white-light picture, in the coordinates of the stage."),
+        _q(IMAGE_X, "um", "x", "x", "Of the white-light picture, in the coordinates of the stage."),
+        _q(COLOUR, "1", "", "Colour", "Red, green or blue of a picture."),
+        _q(
+            WHITE_LIGHT,
+            "1",
+            "",
+            "White-light picture",
+            "Picture of the sample by the microscope; 0 to 255.",
+        ),
+        # thermal cycling: heater, model, events, completion, stability
+        _q(ON_TIME, "s", "t_on", "On-time", "Of one pulse of the heater."),
+        _q(PERIOD, "s", "T", "Period", "From one pulse of the heater to the next."),
+        _q(EVENT, "1", "", "Event", "Index of a switching of the heater."),
+        _q("heater_current", "mA", "I", "Heater current", ""),
+        _q("heater_duty", "1", "", "Heater duty", "Share of an exposure with the heater on."),
+        _q("light_duty", "1", "", "Light duty", "Share of an exposure with the light on."),
+        _q(
+            "sudden_change",
+            "K",
+            "u",
+            "Sudden temperature change",
+            "Temperature change that the film has not yet forgotten.",
+        ),
+        _q(
+            "segregated_fraction",
+            "1",
+            "s",
+            "Segregated fraction",
+            "Share of the film that light has segregated, mean over an exposure.",
+        ),
+        _q(
+            "segregated_fraction_maximum",
+            "1",
+            "s_max",
+            "Largest segregated fraction",
+            "Within an exposure, or within the last cycle of a protocol.",
+        ),
+        _q("severity", "1", "", "Severity", "0 none, 1 mild, 2 severe segregation."),
+        _q("event_time", "s", "t", "Time of the event", "When the heater was switched."),
+        _q("event_kind", "1", "", "Kind of event", "1 heater on, -1 heater off."),
+        _q(
+            "temperature_step", "K", "ΔT", "Temperature step", "After the event, against before it."
+        ),
+        _q("alignment_offset", "s", "δt", "Alignment offset", "Of the frames of one event."),
+        _q(
+            "activation_energy_lower",
+            "eV",
+            "E_a",
+            "Activation energy, lower bound",
+            "68 % interval.",
+        ),
+        _q(
+            "activation_energy_upper",
+            "eV",
+            "E_a",
+            "Activation energy, upper bound",
+            "68 % interval.",
+        ),
+        _q(
+            "completion_time",
+            "s",
+            "t90",
+            "Completion time",
+            "At which a level of the way is reached.",
+        ),
+        _q("completion_level", "1", "", "Completion level", "Share of the way from start to end."),
+        _q("initial_value", "1", "f₀", "Initial value", "At the event."),
+        _q("final_value", "1", "f∞", "Final value", "At infinite time, fitted."),
+        _q(
+            "stretching_exponent",
+            "1",
+            "β",
+            "Exponent",
+            "Of exp(−(t/τ)^β); above 1 with an induction time.",
+        ),
+        _q("intensity_drift", "1/h", "d", "Drift of the intensity", "Relative change per hour."),
+        _q("energy_drift", "eV/h", "d_E", "Drift of the mean photon energy", "Per hour."),
+        _q("fraction_drift", "1/h", "d_f", "Drift of the emission fraction", "Per hour."),
+        # carriers
+        _q(
+            "generation_rate",
+            "1/(cm^3 s)",
+            "G",
+            "Generation rate",
+            "Carrier pairs, at the centre of the spot.",
+        ),
+        _q("carrier_density", "1/cm^3", "n", "Carrier density", "Electron-hole pairs."),
+        _q(
+            "recombination_rate",
+            "1/s",
+            "r",
+            "Recombination rate",
+            "k1 + k2 n + k3 n², of one carrier.",
+        ),
+        _q("radiative_share", "1", "η", "Radiative share", "k2 n / (k1 + k2 n + k3 n²)."),
+        _q("diffusion_length", "nm", "L_D", "Diffusion length", "√(D/r)."),
+        _q("ambipolar_diffusion", "cm^2/s", "D", "Diffusion coefficient of carriers", "µ k_B T/e."),
+        _q(
+            "rise_time", "ns", "t95", "Rise time", "At which 95 % of the steady density is reached."
+        ),
+        _q(
+            "carrier_transient",
+            "1/cm^3",
+            "n(t)",
+            "Carrier density after switching on",
+            "At the centre of the spot, without diffusion.",
+        ),
+        _q(
+            "carrier_profile",
+            "1/cm^3",
+            "n(x)",
+            "Carrier density with diffusion",
+            "Along the distance from the axis, or into the film.",
+        ),
+        _q(
+            "rate_for_length",
+            "1/s",
+            "r",
+            "Recombination rate for a length",
+            "That a stated diffusion length would need.",
+        ),
+        _q(
+            "carrier_distance",
+            "nm",
+            "x",
+            "Distance",
+            "From the axis of the spot, or from the surface.",
+        ),
+        # hopping of ions
+        _q(REPLICA, "1", "", "Replica", "Index of a run of the same model with another seed."),
+        _q(VACANCY, "1", "", "Vacancy", "Index of a vacancy of a lattice."),
+        _q(AXIS, "1", "", "Axis", "z, y or x of a lattice."),
+        _q("replica_seed", "1", "", "Seed", "Of one replica; alone it makes the same run again."),
+        _q("rng_state", "1", "", "Random state", "64 bits from which the random numbers go on."),
+        _q(
+            "by_classes",
+            "1",
+            "",
+            "Hops found by classes",
+            "1 where rates were too unequal for one bound.",
+        ),
+        _q("species", "1", "", "Species", "0 vacancy, 1 bromide, 2 iodide."),
+        _q(
+            "local_gap",
+            "eV",
+            "E_g",
+            "Local gap",
+            "Of the irradiated column, vacancies counted as iodide.",
+        ),
+        _q(
+            "column_iodine_fraction",
+            "1",
+            "x",
+            "Iodide and vacancies",
+            "Share of the sites of the irradiated column.",
+        ),
+        _q("radial_bromide", "1", "", "Bromide", "Share of the sites at a distance from the axis."),
+        _q("radial_iodide", "1", "", "Iodide", "Share of the sites at a distance from the axis."),
+        _q(
+            "radial_vacancy",
+            "1",
+            "",
+            "Vacancies",
+            "Share of the sites at a distance from the axis.",
+        ),
+        _q("n_vacancies", "1", "N_V", "Vacancies", "On the whole lattice."),
+        _q("n_bromide", "1", "N_Br", "Bromide ions", "On the whole lattice."),
+        _q("n_iodide", "1", "N_I", "Iodide ions", "On the whole lattice."),
+        _q("hops_bromide", "1", "", "Bromide hops", "Since the start."),
+        _q("hops_iodide", "1", "", "Iodide hops", "Since the start."),
+        _q("escapes", "1", "", "Escaped iodides", "Since the start."),
+        _q("candidates", "1", "", "Candidates", "Hops that were tried since the start."),
+        _q(
+            "bound_breaches",
+            "1",
+            "",
+            "Breaches of the bound",
+            "Candidates whose rate was above the bound; 0 in an exact walk.",
+        ),
+        _q(
+            "msd_vacancy",
+            "nm^2",
+            "⟨r²⟩",
+            "Mean-square displacement of vacancies",
+            "Each since it came into being.",
+        ),
+        _q(
+            "msd_bromide", "nm^2", "⟨r²⟩", "Mean-square displacement of bromide", "Since the start."
+        ),
+        _q("msd_iodide", "nm^2", "⟨r²⟩", "Mean-square displacement of iodide", "Since the start."),
+        _q(
+            "vacancy_place",
+            "1",
+            "",
+            "Place of a vacancy",
+            "Index of its site; -1 where there is none.",
+        ),
+        _q(
+            "vacancy_birth",
+            "1",
+            "",
+            "Birthplace of a vacancy",
+            "Index of the site where it came into being.",
+        ),
+        _q("vacancy_images", "1", "", "Turns of a vacancy", "How often it went around each axis."),
+        _q(
+            "ion_origin",
+            "1",
+            "",
+            "Origin of an ion",
+            "Index of the site where it was at the start; -1 for a vacancy.",
+        ),
+        _q(
+            "ion_images",
+            "1",
+            "",
+            "Turns of an ion",
+            "How often it went around each axis, by origin.",
+        ),
+        # emission of a lattice, funnelling
+        _q(
+            "emitting_iodine_fraction",
+            "1",
+            "x/3",
+            "Emitting iodide fraction",
+            "Of the halide ions where carriers recombine.",
+        ),
+        _q(
+            "iodine_fraction",
+            "1",
+            "x/3",
+            "Iodide fraction",
+            "Of the halide ions around a place, 0 to 1.",
+        ),
+        _q(DIFFUSION_LENGTH, "nm", "L_D", "Diffusion length", "Of carriers in a film of one gap."),
+        _q(TRUE_FRACTION, "1", "f_V", "Volume fraction", "True share of the iodide-rich phase."),
+        _q(
+            "emission_fraction",
+            "1",
+            "f",
+            "Emission fraction",
+            "Share of the light that comes from the iodide-rich phase.",
+        ),
+        _q(
+            "overstatement",
+            "1",
+            "f/f_V",
+            "Overstatement",
+            "Emission fraction divided by volume fraction.",
+        ),
     )
 }
 """Every name with its unit, symbol and meaning, by name."""
@@ -721,7 +1001,7 @@ def stderr_name(name: str) -> str:
 _SPELLINGS: Final[dict[str, str]] = {
     "nanometer": "nm", "nanometers": "nm", "nanometre": "nm", "nanometres": "nm",
     "micrometer": "um", "micrometers": "um", "micrometre": "um", "micron": "um", "microns": "um",
-    "µm": "um", "μm": "um", "µs": "us", "μs": "us", "µW": "uW", "μW": "uW",
+    "µm": "um", "μm": "um", "µA": "uA", "µs": "us", "μs": "us", "µW": "uW", "μW": "uW",
     "angstrom": "angstrom", "Å": "angstrom", "Angstrom": "angstrom",
     "second": "s", "seconds": "s", "sec": "s", "minute": "min", "minutes": "min", "hour": "h", "hours": "h",
     "ev": "eV", "electronvolt": "eV", "EV": "eV",
@@ -737,10 +1017,12 @@ _SCALES: Final[tuple[dict[str, float], ...]] = (
     {"eV": 1.0, "meV": 1e-3, "keV": 1e3},
     {"uW": 1.0, "W": 1e6, "mW": 1e3, "nW": 1e-3},
     {"V": 1.0, "mV": 1e-3},
+    {"mA": 1.0, "A": 1e3, "uA": 1e-3},
     {"1": 1.0, "%": 1e-2},
     {"m^2/s": 1.0, "cm^2/s": 1e-4, "um^2/s": 1e-12},
     {"counts": 1.0},
     {"counts^2": 1.0},
+    {"nm^2": 1.0, "um^2": 1e6},
     {"K": 1.0},
     {"1/cm": 1.0},
     {"1/s": 1.0, "1/min": 1.0 / 60.0, "1/h": 1.0 / 3600.0},

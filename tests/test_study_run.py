@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 import plkit
-from plkit.errors import PlkitError, RecipeError
+from plkit.errors import DataError, PlkitError, RecipeError
 
 
 @pytest.fixture(scope="module")
@@ -164,3 +164,32 @@ def _only(recipe: Path, sample: str) -> Path:
     kept = [p for p in parts if p.startswith(f'[samples."{sample}"]')]
     recipe.write_text(head + "".join(kept), encoding="utf-8")
     return recipe
+
+
+def test_published_figures_are_the_same_bytes_twice(output: Path, tmp_path: Path) -> None:
+    from plkit.study.published_figures import draw_figures, figure_scripts
+
+    results = output / "results.nc"
+    first = dict(draw_figures(tmp_path / "a", results=results))
+    assert list(first) == list(figure_scripts())
+    for name, path in first.items():
+        assert path.stat().st_size > 10_000, name
+        record = json.loads(path.with_suffix(".json").read_text("utf-8"))
+        assert record["id"].encode() in path.with_suffix(".svg").read_bytes()
+        assert record["study"]["recipe_sha256"]
+    again = ["h_fig3", "h_fig4"]
+    for name, path in draw_figures(tmp_path / "b", again, results=results):
+        for suffix in (".png", ".svg", ".json"):
+            one, two = first[name].with_suffix(suffix), path.with_suffix(suffix)
+            assert one.read_bytes() == two.read_bytes(), (name, suffix)
+    with pytest.raises(DataError, match="'fig9' is not one of"):
+        list(draw_figures(tmp_path, ["fig9"], results=results))
+
+
+def test_figure_scripts_are_short_and_use_the_public_api_alone() -> None:
+    from plkit.study.published_figures import figure_scripts
+
+    for name, path in figure_scripts().items():
+        text = path.read_text("utf-8")
+        assert len(text.splitlines()) <= 80, name
+        assert not [w for w in text.split() if w.startswith("plkit._") or "._" in w], name

@@ -79,7 +79,7 @@ def fit_diffusion_temperature(
     With t = 1/⟨k⟩ the coefficient is D = (σ² − σ0²) ⟨k⟩/2, hence E_a(D) = E_a(⟨k⟩) + E_w, where E_w
     is the activation energy of the area of the halo, σ² − σ0² ∝ exp(−E_w/(k_B T)). A halo of constant
     width gives E_w = 0 and E_a(D) = E_a(⟨k⟩) by construction: no independent measurement of a
-    barrier. ``width_is_constant`` is 1 where |E_w| is within two of its σ. σ of D(293 K) is
+    barrier. ``width_is_constant`` is 1 where ``|E_w|`` is within two of its σ. σ of D(293 K) is
     symmetric in the logarithm: prefer ``ln_d_293k``, or ``predict_arrhenius`` for bounds.
 
     References

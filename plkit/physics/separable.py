@@ -52,6 +52,10 @@ Floats = NDArray[np.float64]
 
 _OK, _AT_BOUND, _NOT_IDENTIFIABLE, _NO_SIGNAL, _FAILED = range(5)
 _ACTION: Final = "fit the model"
+# Predicted fall of χ², relative to χ², at which the last step is taken without looking back: a
+# thousandth of σ is left. Without σ the data may have next to no noise: then digits count.
+_CLOSE: Final = 1e-6
+_CLOSE_WITHOUT_SIGMA: Final = 1e-8
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ def fit_separable(
         of ``model.parameter_names``: zero for what is held, NaN where there is no σ, scaled by
         χ²/ν only where neither σ nor ``poisson`` is given. ``chisqr`` and ``chisqr_constant``
         (rows,) [1]: Σ [(y − model)/σ]², and that of the best constant with the same weights.
-        ``nfev`` and ``n_points`` (rows,) [1]. ``status`` (rows,): 0 ok, 1 at a bound, 2 not
+        ``nfev``, ``n_points`` and ``converged`` (rows,) [1]. ``status`` (rows,): 0 ok, 1 at a bound, 2 not
         identifiable, 3 no signal (no points, or no amplitude), 4 failed. Whether noise alone would
         give as much is left to the caller.
 
@@ -148,7 +152,7 @@ def fit_separable(
     else:
         out["n_points"] = np.isfinite(data.y).sum(axis=1)
         out["status"] = np.where(out["n_points"] > 0, _FAILED, _NO_SIGNAL).astype(np.int8)
-    del out["code"]
+    out["converged"] = out.pop("code") == 0
     return out if reduced is model else _with_fixed_background(model, reduced, data, out)
 
 
@@ -182,7 +186,8 @@ def _prepare(
         data = data - constant[:, None]
     if slope is not None:
         data = data - slope[:, None] * axis
-    data, deviation = np.ascontiguousarray(data), np.ascontiguousarray(deviation)
+    # numba compiles once more for arrays that cannot be written, for half a minute
+    data, deviation = (np.require(a, requirements=["C", "W"]) for a in (data, deviation))
     if constant is None and slope is None:
         reduced = model if model.parameter_names == reduced.parameter_names else reduced
     return _Data(data, axis, deviation, constant, slope), reduced
@@ -206,10 +211,11 @@ def _run(
 ) -> None:  # fmt: skip
     from plkit.physics.separable_kernels import fit_rows
 
-    noise = (1 if data.sigma.size else 0, 1.0, 0.0, 1)
+    noise = (1, 1.0, 0.0, 1, _CLOSE) if data.sigma.size else (0, 1.0, 0.0, 1, _CLOSE_WITHOUT_SIGMA)
     floors = np.zeros(1)
     if poisson is not None:
-        noise = (2, float(poisson.gain), float(poisson.gain) / data.x.size, int(poisson.rounds))
+        least = float(poisson.gain) / data.x.size
+        noise = (2, float(poisson.gain), least, int(poisson.rounds), _CLOSE)
         floors = np.array([float(poisson.floor)])
         if data.constant is not None:  # its noise stays when it is taken off
             floors = np.ascontiguousarray(floors + float(poisson.gain) * data.constant)

@@ -233,11 +233,13 @@ def plot_diffusion(
             elinewidth=0.6, capsize=1.5, label=f"$D$({_ROOM_K:.0f} K) = {_banded(room, quantity)}",
         )  # fmt: skip
     ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high * (high / low) ** 0.3)  # room for the legend above the points
     _few_log_ticks(ax)
     ax.xaxis.set_major_locator(MaxNLocator(6))
     ax.set_xlabel(label(TEMPERATURE))
     ax.set_ylabel(label(quantity))
-    ax.legend(loc="best", handletextpad=0.3)
+    ax.legend(loc="upper left", handletextpad=0.3)
     return figure  # type: ignore[return-value]
 
 

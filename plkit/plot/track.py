@@ -70,10 +70,18 @@ def plot_track(
     if POWER in values.dims:
         _draw_powers(figure, ax, time, values)
     else:
-        ax.plot(time, values.values, color=CATEGORICAL[0], lw=0.9)
-        if stderr is not None:
-            low, high = (values - stderr).values, (values + stderr).values
-            ax.fill_between(time, low, high, color=CATEGORICAL[0], alpha=0.25, lw=0)
+        # Points: where the maximum goes from one band to another, a line would draw what is not there.
+        error = None if stderr is None else stderr.values
+        ax.errorbar(
+            time,
+            values.values,
+            error,
+            fmt=".",
+            color=CATEGORICAL[0],
+            ms=2.5,
+            elinewidth=0.5,
+            capsize=0,
+        )
     ax.margins(x=0.0)
     ax.set_xlabel(label(TIME))
     ax.set_ylabel(label(variable))
@@ -87,5 +95,5 @@ def _draw_powers(figure: Any, ax: Any, time: np.ndarray, values: xr.DataArray) -
     power = values[POWER].values.astype(float)
     mappable = ScalarMappable(Normalize(power.min(), power.max()), colour_map("cividis"))
     for i, p in enumerate(power):
-        ax.plot(time, values.isel({POWER: i}).values, color=mappable.to_rgba(p), lw=0.8)
+        ax.plot(time, values.isel({POWER: i}).values, ".", color=mappable.to_rgba(p), ms=1.8)
     add_colour_bar(figure, mappable, ax, label(POWER))
