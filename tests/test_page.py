@@ -206,6 +206,7 @@ def test_tap_pin_region_band_and_nothing_is_lost_on_reload(page: Any, file_addre
     whole = p.page.evaluate(image)
     p.drag("spectrum", (0.5, 0.5), (0.6, 0.5))
     p.wait(f"{image} !== {whole!r}")
+    p.wait(f"data('entry_rows').mean[0] < {rows['mean'][0]}")  # the table follows the band
     p.wait("location.search.startsWith('?s=')")
     p.shot("drawn")
     kept = p.page.evaluate("JSON.stringify(data('entry_rows').name)")

@@ -52,7 +52,6 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _guarded(words: list[str], debug: bool) -> int:
-    import plkit.cli.view  # noqa: F401  adds its command
     from plkit.cli.commands import app
 
     try:

@@ -7,12 +7,22 @@ from typing import Annotated
 
 import typer
 
-from plkit.cli.commands import Options, Reader, app
+from plkit.cli.files import Options, Reader
 
-__all__ = ["view"]
+__all__ = ["add_view"]
 
 
-@app.command()
+def add_view(app: typer.Typer) -> None:
+    """Add the command of this module.
+
+    Parameters
+    ----------
+    app : typer.Typer
+        The command.
+    """
+    app.command("view")(view)
+
+
 def view(
     file: Annotated[
         Path,

@@ -31,7 +31,8 @@ label, .bk-input-group, .bk-slider-title { color: var(--ink); }
    border-color: var(--line); }
 .bk-input:focus-visible, .bk-btn:focus-visible { outline: 2px solid var(--accent); }
 .bk-btn-default { background-color: var(--field); color: var(--ink); border-color: var(--line); }
-.bk-btn[disabled], .bk-btn[disabled]:hover { background-color: var(--ground); color: var(--faint); border-color: var(--line); }
+.bk-btn[disabled], .bk-btn[disabled]:hover { background-color: var(--ground); color: var(--faint);
+   border-color: var(--line); }
 .bk-btn-default:hover { background-color: var(--ground); }
 .bk-btn.bk-active, .bk-btn-default.bk-active { background-color: var(--accent); color: var(--paper);
    border-color: var(--accent); }
