@@ -226,8 +226,6 @@ def recovered(
 # Rows that a later room will fill ---------------------------------------------------------------
 
 _LATER: tuple[tuple[str, str, str], ...] = (
-    ("C1", "PL peak before, after 5 min, relaxed", "580 / 651 / 579 nm"),
-    ("C2", "I/Cs pristine, grain centre", "0.88 / 1.19"),
     ("C4", "EELS edges", "619, 726 eV"),
     ("C5", "lattice parameter", "5.87, 5.80 Å"),
     ("C6", "change of lattice spacing", "over 4 %"),
