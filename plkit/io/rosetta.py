@@ -261,7 +261,8 @@ def _coordinate(
     path: Path, axis: dict[str, Any], dim: str, units: Mapping[str, str]
 ) -> tuple[str, npt.NDArray[np.float64], dict[str, str]]:
     if "axis" in axis:
-        values = np.asarray(axis["axis"], dtype=np.float64)
+        with np.errstate(invalid="ignore"):  # a damaged number; the check of the axis says so
+            values = np.asarray(axis["axis"], dtype=np.float64)
     else:
         steps = np.arange(int(axis["size"]), dtype=np.float64)
         values = float(axis["offset"]) + float(axis["scale"]) * steps

@@ -102,8 +102,10 @@ class Columns:
         values = self.values[:, index]
         if not np.all(self.integer[index]):
             return values
-        fits = values.size == 0 or np.max(np.abs(values)) < 2**31
-        return values.astype(np.int32 if fits else np.int64)
+        largest = np.max(np.abs(values), initial=0.0)
+        if largest >= 2**63:
+            return values
+        return values.astype(np.int32 if largest < 2**31 else np.int64)
 
 
 def read_columns(path: Path) -> Columns:
