@@ -11,7 +11,9 @@ import typer
 
 from plkit.cli.figures import figures
 from plkit.cli.files import add_files
+from plkit.cli.hopping import hopping
 from plkit.cli.methods import add_methods
+from plkit.cli.view import add_view
 
 __all__ = ["app"]
 
@@ -27,7 +29,9 @@ simulate = typer.Typer(no_args_is_help=True, help="Make measurements whose truth
 app.add_typer(simulate, name="simulate")
 add_files(app)
 add_methods(app)
+add_view(app)
 app.command()(figures)
+simulate.command()(hopping)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
