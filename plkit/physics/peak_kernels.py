@@ -419,6 +419,27 @@ def _cut(axis, room, left, right, window):
     return m
 
 
+@_njit(_FINITE)
+def _least_step(axis, n):
+    """The shortest distance of two energies that differ."""
+    least = 1e300
+    for c in range(n - 1):
+        step = axis[ENERGY, c + 1] - axis[ENERGY, c]
+        step = step if step > 0.0 else 1e300
+        least = step if step < least else least
+    return least
+
+
+@_njit(_FINITE)
+def _widest(axis, n):
+    """The longest step of an axis."""
+    widest = 0.0
+    for c in range(n):
+        step = axis[STEP, c]
+        widest = step if step > widest else widest
+    return widest
+
+
 # The line and its sums ----------------------------------------------------------------------------
 
 
@@ -778,16 +799,11 @@ def _fit_line(kind, axis, room, n, noisy, start, window, vector, table, values, 
     """Least squares of one line, its window renewed from what it finds; the status."""
     centre, fwhm, height, background, background_var, _ = start
     k = 3 if kind == PARABOLA else (4 if kind == GAUSSIAN else 5)
-    least = math.inf
-    for c in range(n - 1):
-        step = axis[ENERGY, c + 1] - axis[ENERGY, c]
-        if step > 0.0:
-            least = min(least, step)
     for i in range(k):
         vector[LOW, i], vector[HIGH, i] = -math.inf, math.inf
     # far from any sensible line: the range of the axis, a third of a channel, its length
     vector[LOW, 1], vector[HIGH, 1] = axis[ENERGY, 0], axis[ENERGY, n - 1]
-    vector[LOW, 2] = 0.3 * least
+    vector[LOW, 2] = 0.3 * _least_step(axis, n)
     vector[HIGH, 2] = 5.0 * (axis[ENERGY, n - 1] - axis[ENERGY, 0])
     if kind == ASYMMETRIC:
         vector[LOW, 3], vector[HIGH, 3] = -LARGEST_ASYMMETRY, LARGEST_ASYMMETRY
@@ -880,15 +896,6 @@ def _moment_errors(axis, room, first, last, n, pad, around, reach, centre, secon
         by_mean += share * light * x
         by_second += share * light * curve
     return mean_var, second_var, by_mean, by_second
-
-
-@_njit(_EXACT)
-def _widest(axis, n):
-    """The longest step of an axis."""
-    widest = 0.0
-    for c in range(n):
-        widest = max(widest, axis[STEP, c])
-    return widest
 
 
 @_njit(_EXACT)

@@ -26,7 +26,8 @@ Floats = NDArray[np.float64]
 METHODS: Final = ("parabola", "centroid", "gaussian", "asymmetric")
 STATUS: Final = ("ok", "at_bound", "not_identifiable", "no_signal", "failed")
 COLUMNS: Final = (
-    "energy", "energy_stderr", "width", "width_stderr", "height", "height_stderr", "redchi",
+    "peak_energy", "peak_energy_stderr", "peak_width", "peak_width_stderr",
+    "peak_intensity", "peak_intensity_stderr", "redchi",
 )  # fmt: skip
 """What is found of every spectrum."""
 
@@ -61,7 +62,7 @@ class Problem:
     >>> problem = Problem(energy, np.ones(201), np.arange(201), "gaussian", np.ones(201), np.zeros(201))
     >>> values, status = fit_spectra(y[None], problem)
     >>> print(f"{values[0, 0]:.6f} ± {values[0, 1]:.6f}, {values[0, 2]:.6f}, {status[0]}")
-    2.000000 ± 0.000572, 0.080000, 0
+    2.000000 ± 0.000591, 0.080000, 0
     """
 
     energy: Floats
