@@ -11,8 +11,9 @@ sys.path.insert(0, str(Path(__file__).parent / "studies"))
 
 import fuzz_readers
 
-# libhdf5 itself loops for ever on some damaged attributes; the full version lists how often.
-BEYOND_US = ("hang",)
+# libhdf5 itself loops for ever, or dies, on some damaged attributes; the full version lists how often.
+BEYOND_US = ("hang", "died")
+HDF5 = ("hspy", "delmic", "photonetc", "netcdf")
 LARGE = 400_000
 
 
@@ -33,7 +34,7 @@ def check(data: Path | None, tmp_path: Path, *, cuts: int, changes: int) -> None
         f"{t.target.reader}: {f}"
         for t in tallies
         for f in t.findings
-        if not f.startswith(BEYOND_US)
+        if not (t.target.reader in HDF5 and f.startswith(BEYOND_US))
     ]
     assert findings == []
 

@@ -80,7 +80,9 @@ def test_lamp_corrects_the_axis(rng: np.random.Generator) -> None:
     assert "find_lines():" in found.attrs["history"]
     assert found.line_wavelength.attrs["units"] == found.line.attrs["units"] == "nm"
     again = find_lines(got, "Ne", window_nm=1.4)
-    assert float(np.abs(again.line_wavelength - again.line).max()) < 0.05
+    left = np.abs(again.line_wavelength - again.line)
+    assert float(left.median()) < 0.005
+    assert float(left.max()) < 0.15  # a faint line beside a strong one
 
 
 def test_lines_on_an_axis_in_vacuum(rng: np.random.Generator) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from plkit.cli.figures import figures
 from plkit.cli.files import add_files
+from plkit.cli.hopping import hopping
 from plkit.cli.methods import add_methods
 from plkit.cli.view import add_view
 
@@ -30,6 +31,7 @@ add_files(app)
 add_methods(app)
 add_view(app)
 app.command()(figures)
+simulate.command()(hopping)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -197,7 +198,7 @@ def _check_target(path: Path, overwrite: bool) -> None:
 
 def _storable(ds: xr.Dataset, path: Path) -> xr.Dataset:
     """Dataset with attributes that files can hold; refuses what would need a pickle."""
-    out = ds.copy()
+    out = _composed(ds.copy(), path)
     for owner, attrs in [
         ("the dataset", out.attrs),
         *((f"'{n}'", out[n].attrs) for n in out.variables),
@@ -210,7 +211,7 @@ def _storable(ds: xr.Dataset, path: Path) -> xr.Dataset:
                 "Turn it into text, or delete it.",
             ) from exc  # fmt: skip
         attrs.clear()
-        attrs.update(clean)
+        attrs.update({unicodedata.normalize("NFC", k): v for k, v in clean.items()})
     for name, variable in out.variables.items():
         kind = variable.dtype.kind
         texts = kind == "O" and all(isinstance(v, str) for v in np.asarray(variable.values).flat)
@@ -221,6 +222,18 @@ def _storable(ds: xr.Dataset, path: Path) -> xr.Dataset:
             )  # fmt: skip
         variable.encoding = {k: v for k, v in variable.encoding.items() if k == "_FillValue"}
     return out
+
+
+def _composed(ds: xr.Dataset, path: Path) -> xr.Dataset:
+    """Names in the one spelling that netCDF keeps: letters and accents composed (Unicode NFC)."""
+    spelled = {n: unicodedata.normalize("NFC", str(n)) for n in {*ds.variables, *ds.dims}}
+    if len(set(spelled.values())) < len(spelled):
+        twins = [str(n) for n, new in spelled.items() if list(spelled.values()).count(new) > 1]
+        raise DataError(
+            f"write '{path.name}'", f"the names {', '.join(sorted(twins))} differ by their encoding only",
+            "Rename one of them.",
+        )  # fmt: skip
+    return ds.rename({n: new for n, new in spelled.items() if n != new})
 
 
 def _check_compression(compression: str, path: Path) -> None:

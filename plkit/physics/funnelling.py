@@ -118,7 +118,7 @@ def _matrix(e: Array, strength: float, periodic: tuple[bool, bool, bool]) -> Any
     rows.append(number.ravel())
     columns.append(number.ravel())
     values.append(diagonal.ravel())
-    entries = np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))
+    entries: Any = np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))
     return csc_matrix(entries, shape=(e.size, e.size))
 
 

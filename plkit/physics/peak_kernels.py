@@ -65,6 +65,7 @@ SMOOTH: Final = 7
 LEAST_ELECTRONS: Final = 0.3
 ROUNDS: Final = 80
 CONVERGED: Final = 1e-8
+SINGULAR: Final = 4e11
 # Channels that a method looks at, on either side of the maximum, in units of the full width.
 # parabola: where a Gaussian stands above 40 % of its maximum.
 REACH: Final = (0.575, 1.5, 2.0, 2.5)
@@ -735,14 +736,15 @@ def _errors(kind, k, window, m, n, background, background_var, noisy, vector, ta
     _sums(kind, window, m, SPREAD, base, vector, NOW, table, MEAT)
     for i in range(k):
         vector[HELD, i] = 0.0
-    if not _factorise(k, 0.0, vector, table):
-        for i in range(k):
-            vector[SIGMA, i] = math.nan
-        return
+    known = _factorise(k, 0.0, vector, table)
+    trace = 0.0
     for i in range(k):
+        if not known:
+            break
         for j in range(k):
             vector[SOLUTION, j] = 1.0 / vector[SCALE, i] if i == j else 0.0
         _solve(k, vector, table)
+        trace += vector[SOLUTION, i] * vector[SCALE, i]
         s = 0.0
         for a in range(k):
             for b in range(k):
@@ -755,6 +757,11 @@ def _errors(kind, k, window, m, n, background, background_var, noisy, vector, ta
                 pull += vector[SOLUTION, a] * table[SUMS, a, k] / vector[SCALE, a]
             s += pull * pull * background_var
         vector[SIGMA, i] = math.sqrt(s) if s >= 0.0 else math.nan
+    # With ones on its diagonal a matrix has its largest eigenvalue between 1 and k; the trace of its
+    # inverse is then a half to a third of its condition number, for which 1e12 is too much.
+    if not known or trace > SINGULAR:
+        for i in range(k):
+            vector[SIGMA, i] = math.nan
 
 
 @_njit(_EXACT)

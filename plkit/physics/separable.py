@@ -31,7 +31,7 @@ in the form of Kaufman, BIT 15, 49 (1975), doi:10.1007/BF01932995.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -56,6 +56,11 @@ _ACTION: Final = "fit the model"
 # thousandth of σ is left. Without σ the data may have next to no noise: then digits count.
 _CLOSE: Final = 1e-6
 _CLOSE_WITHOUT_SIGMA: Final = 1e-8
+# Full widths, in units of the axis, of a peak that may stand for background and of those that are
+# tried instead; and standard deviations by which χ² is too large for a good fit.
+_WIDE: Final = 0.5
+_NARROW: Final = 0.25
+_POOR: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,7 @@ def fit_separable(
     if points > 0 and data.x[-1] > data.x[0] and rows > 0:
         problem = set_up(reduced, data.x, rows)
         _run(problem, data, poisson, threads, out)
+        _try_narrow_peaks(problem, data, poisson, threads, out)
         known = sigma is not None or poisson is not None
         if not known:
             left = (out["n_points"] - problem.n_free).astype(float)
@@ -234,6 +240,55 @@ def _run(
         )  # fmt: skip
 
     _share(fit, data.y.shape[0], threads)
+
+
+def _try_narrow_peaks(
+    problem: Problem, data: _Data, poisson: Poisson | None, threads: int,
+    out: dict[str, NDArray[Any]],
+) -> None:  # fmt: skip
+    """Fit again with narrower peaks where one of several may have taken the place of the background.
+
+    A peak as wide as the axis and a steep background mimic what a peak that was not found adds.
+    Where the second end is lower it is taken: it lies in the whole box as well.
+    """
+    from plkit.physics import separable_kernels as k
+
+    family, terms, qt = problem.spec[0], problem.spec[1], problem.spec[4]
+    widths = np.arange(terms) * qt + 1
+    free = ~problem.held[widths] if family >= k.GAUSSIAN else np.zeros(terms, dtype=bool)
+    if terms < 2 or not free.any():
+        return
+    span, unit = 2.0 * float(problem.axis[3, 1]), float(problem.axis[3, 2])
+    narrow = problem.box.copy()
+    narrow[1, widths[free]] = np.minimum(narrow[1, widths[free]], np.log(_NARROW * span / unit))
+    if np.any(narrow[1] <= narrow[0]) or np.all(narrow[1] == problem.box[1]):
+        return
+    per = qt + (2 if family == k.PSEUDO_VOIGT else 1)
+    with np.errstate(invalid="ignore"):
+        again = (out["params"][:, 2 : per * terms : per] > _WIDE * span).any(axis=1)
+        if data.sigma.size or poisson is not None:
+            n = out["n_points"]
+            again |= out["chisqr"] > n + _POOR * np.sqrt(2.0 * n)
+    rows = np.flatnonzero(again & np.isfinite(out["chisqr"]))
+    if rows.size == 0:
+        return
+    some = [a if a.shape[0] < 2 else a[rows] for a in (data.sigma, problem.held_values)]
+    constant = None if data.constant is None else data.constant[rows]
+    other = _empty(rows.size, out["params"].shape[1])
+    _run(
+        replace(problem, box=narrow, held_values=some[1]),
+        _Data(data.y[rows], data.x, some[0], constant, None), poisson, threads, other,
+    )  # fmt: skip
+    # at the narrower limit it would be no minimum
+    limit = (1.0 - 1e-6) * _NARROW * span
+    other["code"][(other["params"][:, 2 : per * terms : per] >= limit).any(axis=1)] = (
+        k.NOT_CONVERGED
+    )
+    better = other["chisqr"] < out["chisqr"][rows]
+    for name in out:
+        if name != "nfev":
+            out[name][rows[better]] = other[name][better]
+    out["nfev"][rows] += other["nfev"]
 
 
 def _share(fit: Callable[[slice], None], rows: int, threads: int) -> None:

@@ -142,7 +142,7 @@ def _mean_dark(
     if empty:
         raise DataError(
             action,
-            f"the dark has {empty} of {n.size} channels that hold no number in any frame",
+            f"the dark holds channels without any number in any frame ({empty} of {n.size})",
             "Crop data and dark to the channels that were measured.",
         )
     if not np.all(np.isfinite(level.values)):

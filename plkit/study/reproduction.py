@@ -121,10 +121,12 @@ def reproduce(study: str | Path | None = None, *, progress: bool = False) -> Rep
     """
     from plkit.study.reproduction_constants import constant_rows
     from plkit.study.reproduction_cycling import carrier_rows, cycling_rows
+    from plkit.study.reproduction_hopping import hopping_rows
     from plkit.study.reproduction_study import study_rows
 
     rows = [
         *constant_rows(),
+        *hopping_rows(),
         *study_rows(study, progress),
         *carrier_rows(),
         *cycling_rows(),
@@ -224,15 +226,6 @@ def recovered(
 # Rows that a later room will fill ---------------------------------------------------------------
 
 _LATER: tuple[tuple[str, str, str], ...] = (
-    ("H30", "kinetic Monte Carlo lattice", "20 × 20 × 20, 0.8 % vacancies"),
-    ("H31", "hopping barriers", "0.21 and 0.10 eV"),
-    ("H32", "swap rule", "–"),
-    ("H33", "iodine escape", "A (1 − exp(−α (T − T0)))"),
-    ("H34", "local gap of the irradiated column", "2.27 → 2.45 eV"),
-    ("H35", "counter-test with swapped barriers", "no reconstruction"),
-    ("C1", "PL peak before, after 5 min, relaxed", "580 / 651 / 579 nm"),
-    ("C2", "I/Cs pristine, grain centre", "0.88 / 1.19"),
-    ("C3", "I/Cs 1.19 as a PL peak", "605 nm"),
     ("C4", "EELS edges", "619, 726 eV"),
     ("C5", "lattice parameter", "5.87, 5.80 Å"),
     ("C6", "change of lattice spacing", "over 4 %"),

@@ -31,6 +31,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS, STARTING_SECONDS, MEMORY_BYTES = 5.0, 30.0, 4 * 2**30
 
+# What replaces a byte of a text, and how much of a long one is damaged.
+TEXT, LONGEST_TEXT = b"0123456789.,;-+eE \t\n#xN=:", 200_000
+
 # What some files do not say, by a part of their path.
 OPTIONS: dict[str, dict[str, Any]] = {
     "filters.csv": {"sample": "600LP"},
@@ -102,6 +105,7 @@ def damaged(
     raw: bytes, cuts: int, changes: int, rng: np.random.Generator
 ) -> Iterator[tuple[str, bytes]]:
     """Cut files, then files with 1 to 8 changed bytes, half of them within the first 2048."""
+    text = b"\0" not in raw[:4096]
     for cut in range(cuts):
         # cuts crowd where headers are
         length = (
@@ -115,6 +119,8 @@ def damaged(
         for place in places:
             kind = rng.integers(0, 3)
             changed[place] = (0, 255, int(rng.integers(0, 256)))[kind]
+            if text and number % 4:  # mostly what a text can hold
+                changed[place] = TEXT[int(rng.integers(0, len(TEXT)))]
         yield f"bytes changed at {sorted(map(int, places))}", bytes(changed)
 
 
@@ -191,6 +197,8 @@ def fuzz(target: Target, child: Child, *, cuts: int, changes: int, seed: int = 1
     """Damage one file in all ways and count the outcomes."""
     tally = Tally(target)
     raw = target.path.read_bytes()
+    if b"\0" not in raw and len(raw) > LONGEST_TEXT:
+        raw = raw[: raw.rfind(b"\n", 0, LONGEST_TEXT) + 1] or raw
     scratch = child.folder / f"damaged{''.join(target.path.suffixes[-2:])}"
     for other in target.path.parent.glob(f"{target.path.stem}.*"):
         if target.reader == "envi" and other != target.path:
