@@ -202,6 +202,18 @@ def test_region_gives_count_mean_and_sigma(layer, state: ViewState, ds: xr.Datas
     assert row["stderr"] == pytest.approx(pixels.std(ddof=1) / np.sqrt(6))
 
 
+def test_trace_is_that_of_the_pixels(layer, state: ViewState, ds: xr.Dataset) -> None:
+    region = state.add_region([1.9, 4.1, 4.1, 1.9], [0.9, 0.9, 3.1, 3.1])
+    mask = values.region_mask(layer, region)
+    band = (580.0, 600.0)
+    total = ds.intensity.sel(wavelength=slice(*band)).sum("wavelength")
+    dim, x, y = values.trace_of(layer, "band", {}, 2, 3, 1, band=band)
+    assert (dim, x.size) == ("time", 8)
+    np.testing.assert_allclose(y, total.isel(y=slice(1, 4), x=slice(2, 5)).mean(["y", "x"]))
+    y = values.trace_of(layer, "band", {}, 0, 0, mask=mask, band=band)[2]
+    np.testing.assert_allclose(y, total.sel(y=slice(1, 3), x=slice(2, 4)).mean(["y", "x"]))
+
+
 def test_region_leaves_failed_pixels_out(layer, state: ViewState) -> None:
     region = state.add_region([-1.0, 9.0, 9.0, -1.0], [-1.0, -1.0, 9.0, 9.0])
     image = np.ones((12, 16))

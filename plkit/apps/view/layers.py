@@ -274,18 +274,20 @@ def _open(where: Path, reader: str | None, options: dict[str, Any]) -> tuple[xr.
     kind = reader or detect(where).name
     if kind in _OWN_FORMATS and "chunks" not in options:
         try:
-            lazy = _open_lazily(where, kind)
+            with _open_lazily(where, kind) as found:
+                large = found.nbytes > LAZY_BYTES
         except (OSError, ValueError):
-            lazy = None  # damaged: the reader says how
-        if lazy is not None and lazy.nbytes > LAZY_BYTES:
-            return _landed(lazy, where, kind), True
+            large = False  # damaged: the reader says how
+        if large:
+            return _landed(_open_lazily(where, kind, chunks={}), where, kind), True
     return plkit.read(where, reader=reader, **options), False
 
 
-def _open_lazily(where: Path, kind: str) -> xr.Dataset:
+def _open_lazily(where: Path, kind: str, **chunks: Any) -> xr.Dataset:
+    """Open without reading; dask, which is slow to import, comes with ``chunks`` alone."""
     engine = {"netcdf": "netcdf4", "zarr": "zarr"}[kind]
     extra: dict[str, Any] = {"consolidated": False} if kind == "zarr" else {}
-    return xr.open_dataset(where, engine=engine, decode_timedelta=False, chunks={}, **extra)
+    return xr.open_dataset(where, engine=engine, decode_timedelta=False, **extra, **chunks)
 
 
 def _landed(ds: xr.Dataset, where: Path, kind: str) -> xr.Dataset:

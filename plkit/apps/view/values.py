@@ -256,25 +256,41 @@ def trace_of(
         index.pop(dim)
     else:
         dim = layer.plane[0]
+    # Pixels first: nothing is read or summed but what is under the cursor.
+    part = _pixels(layer, box_of(layer, row, col, half) if mask is None else _around(layer, mask))
     if quantity in ("band", "slice", "spectra"):
-        da = layer.ds[layer.variable].isel(index)
+        da = layer.ds[layer.variable].isel({**index, **part})
         if quantity == "slice" and slice_at is not None:
-            da = da.isel(
-                {layer.spectral: int(np.abs(layer.axis(layer.spectral) - slice_at).argmin())}
-            )
+            nearest = int(np.abs(layer.axis(layer.spectral) - slice_at).argmin())
+            da = da.isel({layer.spectral: nearest})
         else:
             da = da.isel({layer.spectral: band_of(layer, band)}).sum(layer.spectral)
     else:
         da = map_array(layer, quantity, maps or {})
-        da = da.isel({d: i for d, i in index.items() if d in da.dims})
+        da = da.isel({d: i for d, i in {**index, **part}.items() if d in da.dims})
         if dim not in da.dims:
             return "", np.empty(0), np.empty(0)
     if layer.is_map:
-        if mask is None:
-            da = da.isel(box_of(layer, row, col, half)).mean(list(layer.plane))
-        else:
-            da = da.where(xr.DataArray(mask, dims=layer.plane)).mean(list(layer.plane))
+        if mask is not None:
+            inner = mask[tuple(part[d] for d in layer.plane)]
+            da = da.where(xr.DataArray(inner, dims=layer.plane))
+        da = da.mean(list(layer.plane))
     return dim, layer.axis(dim), np.asarray(da.values, dtype=float)
+
+
+def _pixels(layer: Layer, box: dict[str, slice]) -> dict[str, slice]:
+    """Part of a map; of a series of spectra the trace takes all."""
+    return box if layer.is_map else {}
+
+
+def _around(layer: Layer, mask: NDArray[np.bool_]) -> dict[str, slice]:
+    """Rectangle around the pixels of a region; empty where it has none."""
+    if not mask.any():
+        return {d: slice(0, 0) for d in layer.plane}
+    return {
+        d: slice(int(i.min()), int(i.max()) + 1)
+        for d, i in zip(layer.plane, np.nonzero(mask), strict=True)
+    }
 
 
 # Regions --------------------------------------------------------------------------------------
