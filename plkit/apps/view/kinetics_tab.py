@@ -150,7 +150,7 @@ class _StudyKinetics:
         unmixed = self.results.group(sample, "unmixed").isel({POWER: i})
         kin = self.results.group(sample, "kinetics").isel({POWER: i})
         self.power.title = f"{names.label(POWER)}: {float(kin[POWER]):g}"
-        falling = str(kin.attrs["component"])
+        falling = str(kin.attrs[names.COMPONENT])
         fraction = unmixed["fraction"]
         traces = {str(c): fraction.sel({COMPONENT: c}).values for c in fraction[COMPONENT].values}
         sigma = unmixed["fraction_stderr"].sel({COMPONENT: falling}).values

@@ -250,7 +250,7 @@ class _Profile:
         sample, i = self.sample.value, int(self.power.value)
         fit = self.results.group(sample, "profiles").isel({POWER: i})
         maps = self.results.group(sample, "maps").isel({POWER: i})
-        falling = str(self.results.group(sample, "kinetics").attrs["component"])
+        falling = str(self.results.group(sample, "kinetics").attrs[names.COMPONENT])
         growing = next(str(c) for c in maps[COMPONENT].values if c != falling)
         self.power.title = f"{names.label(POWER)}: {float(fit[POWER]):g}"
 

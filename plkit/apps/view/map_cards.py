@@ -32,6 +32,7 @@ from plkit.apps.view.parts import div, dress, new_figure, panel, table, wrapped
 from plkit.apps.view.picture import axis_label
 from plkit.apps.view.theme import paint
 from plkit.errors import DataError
+from plkit.names import X, Y, attrs
 from plkit.physics.calibration import CALIBRATIONS
 
 if TYPE_CHECKING:
@@ -482,9 +483,7 @@ class MapCards:
         layer = self.tab.layer
         if not layer.is_map:
             raise DataError("draw the map", "this layer is a series of spectra, not a map")
-        coords = {
-            d: (d, layer.axis(d), {"units": "um"} if d in ("x", "y") else {}) for d in layer.plane
-        }
+        coords = {d: (d, layer.axis(d), attrs(d) if d in (X, Y) else {}) for d in layer.plane}
         label = values.label_of(layer, self.state.quantity, self.tab.maps)
         da = xr.DataArray(self.tab.image, coords, layer.plane, attrs={"long_name": label})
         return plot.plot_map(da, clim=self.tab.levels, cmap=self.state.palette.lower())

@@ -20,7 +20,7 @@ from plkit.apps.view.parts import div, dress, panel
 from plkit.apps.view.picture import axis_label
 from plkit.apps.view.state import FITS, PALETTES
 from plkit.apps.view.values import index_at
-from plkit.names import INTENSITY, WAVELENGTH
+from plkit.names import ENERGY, INTENSITY, WAVELENGTH
 
 if TYPE_CHECKING:
     from plkit.apps.view.map_tab import MapTab
@@ -114,7 +114,7 @@ class MapControls:
         to_state(self.percentile, "value", "percentile", lambda v: 0.0 if v is None else v)
         to_state(self.log, "active", "log", bool)
         to_state(self.palette, "value", "palette")
-        to_state(self.unit, "active", "energy", bool)
+        to_state(self.unit, "active", ENERGY, bool)
         to_state(self.all_frames, "active", "frames")
         to_state(self.fit, "value", "fit")
 
@@ -129,7 +129,7 @@ class MapControls:
         for widget in (self.low, self.high):
             widget.on_change("value", self.viewer.changes(limits))
         self.play.on_change("active", self.viewer.changes(lambda _a, _o, new: self._play(new)))
-        names = ["quantity", "half", "fixed", "percentile", "log", "palette", "energy", "frames",
+        names = ["quantity", "half", "fixed", "percentile", "log", "palette", ENERGY, "frames",
                  "fit", "clim", "at", "layer"]  # fmt: skip
         state.param.watch(lambda *_: self.follow(), names)
 

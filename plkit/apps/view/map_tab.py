@@ -103,10 +103,10 @@ class MapTab:
         watch(self.draw_trace, *_SPATIAL, "quantity", "band", "slice_at")
         watch(self.draw_image, "quantity", "at", "band", "slice_at", "percentile", "log", "palette",
               "clim", "fixed", "compare")  # fmt: skip
-        watch(self.draw_spectrum, "at", "energy", "fit", "references", "frames")
+        watch(self.draw_spectrum, "at", names.ENERGY, "fit", "references", "frames")
         watch(self.draw_now, "at", "layer")
         watch(self.draw_entries, "pins", "regions")
-        watch(self.draw_band, "band", "slice_at", "quantity", "energy")
+        watch(self.draw_band, "band", "slice_at", "quantity", names.ENERGY)
         watch(self.paint, "dark")
         self.viewer.key_actions.append(self._on_key)
 

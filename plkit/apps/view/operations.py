@@ -16,7 +16,7 @@ from plkit.apps.view.layers import Layer
 from plkit.apps.view.state import ViewState
 from plkit.apps.view.values import region_mask, spectrum_of
 from plkit.errors import DataError
-from plkit.names import DELAY, INTENSITY, TIME, WAVELENGTH
+from plkit.names import COMPONENT, DELAY, INTENSITY, TIME, WAVELENGTH
 
 __all__ = ["OPERATIONS", "Job", "Operation", "key_of", "reference_spectra", "references_of"]
 
@@ -150,7 +150,7 @@ def key_of(settings: Mapping[str, Any]) -> str:
     parts = [settings["kind"]]
     parts += [str(settings[k]) for k in ("method", "calibration", "background") if k in settings]
     if "references" in settings:
-        parts.append("+".join(map(str, settings["references"]["component"].values)))
+        parts.append("+".join(map(str, settings["references"][COMPONENT].values)))
     if settings.get("window"):
         parts.append("–".join(f"{v:.4g}" for v in settings["window"]))
     return " ".join(parts).replace("/", "∕")
