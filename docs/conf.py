@@ -46,6 +46,7 @@ MODULES = {
     "plkit.samples": "Sample data",
     "plkit.plot": "Figures",
     "plkit.sim": "Simulation",
+    "plkit.cycling": "Periodic heating, measured",
 }
 
 

@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 # name → module that holds it; a name that maps to itself is a module of plkit.
 _PUBLIC: dict[str, str] = {
     # modules
+    "cycling": "plkit.cycling",
     "errors": "plkit.errors",
     "models": "plkit.models",
     "names": "plkit.names",
@@ -52,6 +53,11 @@ _PUBLIC: dict[str, str] = {
     "Film": "plkit.sim",
     "simulate_heating": "plkit.sim",
     "simulate_study": "plkit.sim",
+    "HeaterProtocol": "plkit.sim",
+    "Recombination": "plkit.sim",
+    "simulate_carriers": "plkit.sim",
+    "thermal_cycling": "plkit.sim",
+    "map_thermal_cycling": "plkit.sim",
     "IonLattice": "plkit.sim",
     "IonHopping": "plkit.sim",
     "LaserRise": "plkit.sim",
@@ -68,6 +74,7 @@ _PUBLIC: dict[str, str] = {
     "fit_diffusion_temperature": "plkit.diffusion",
     "fit_fick_movie": "plkit.diffusion",
     "composition_map": "plkit.composition",
+    "plan_study": "plkit.study",
     "run_study": "plkit.study",
     "open_results": "plkit.study",
     "reproduce": "plkit.study",
@@ -78,18 +85,21 @@ __all__ = [
     "CountNoise",
     "Emission",
     "Film",
+    "HeaterProtocol",
     "IodideEscape",
     "IonHopping",
     "IonLattice",
     "LaserRise",
     "LaserSpot",
     "Layer",
+    "Recombination",
     "TwoPhases",
     "VerdictThresholds",
     "__version__",
     "composition_map",
     "conform",
     "convert",
+    "cycling",
     "errors",
     "expected_decay",
     "fit_arrhenius",
@@ -102,10 +112,12 @@ __all__ = [
     "fit_peaks",
     "funnelling_bias",
     "info",
+    "map_thermal_cycling",
     "models",
     "names",
     "open_results",
     "physics",
+    "plan_study",
     "plot",
     "predict_arrhenius",
     "profile_interval",
@@ -116,11 +128,13 @@ __all__ = [
     "samples",
     "schema",
     "sim",
+    "simulate_carriers",
     "simulate_emission",
     "simulate_heating",
     "simulate_ion_hopping",
     "simulate_study",
     "spectra",
+    "thermal_cycling",
     "unmix",
     "validate",
     "verdict",
@@ -128,7 +142,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from plkit import errors, models, names, physics, plot, samples, schema, sim, spectra
+    from plkit import cycling, errors, models, names, physics, plot, samples, schema, sim, spectra
     from plkit.arrhenius import fit_arrhenius, predict_arrhenius
     from plkit.composition import composition_map
     from plkit.diffusion import fit_diffusion_temperature, fit_fick_movie, fit_fick_profile
@@ -142,20 +156,25 @@ if TYPE_CHECKING:
         CarrierEnergy,
         Emission,
         Film,
+        HeaterProtocol,
         IodideEscape,
         IonHopping,
         IonLattice,
         LaserRise,
         LaserSpot,
         Layer,
+        Recombination,
         TwoPhases,
         funnelling_bias,
+        map_thermal_cycling,
+        simulate_carriers,
         simulate_emission,
         simulate_heating,
         simulate_ion_hopping,
         simulate_study,
+        thermal_cycling,
     )
-    from plkit.study import open_results, reproduce, run_study
+    from plkit.study import open_results, plan_study, reproduce, run_study
     from plkit.unmixing import references, unmix
 
 

@@ -27,19 +27,23 @@ class PlAccessor:
         import functools
 
         import plkit
-        from plkit import spectra
 
         if name in _TAKES_DATASET:
             return functools.partial(getattr(plkit, name), self._ds)
-        if name in getattr(spectra, "__all__", ()):
-            return functools.partial(getattr(spectra, name), self._ds)
+        if name in _corrections():
+            return functools.partial(getattr(plkit.spectra, name), self._ds)
         raise AttributeError(f"'ds.pl' has no method {name!r}; it has {', '.join(self.__dir__())}")
 
     def __dir__(self) -> list[str]:
         """List what can be called."""
-        from plkit import spectra
+        return sorted({*_TAKES_DATASET, *_corrections()})
 
-        return sorted({*_TAKES_DATASET, *getattr(spectra, "__all__", ())})
+
+def _corrections() -> list[str]:
+    """Functions on spectra; what is in capitals is a table."""
+    from plkit import spectra
+
+    return [name for name in spectra.__all__ if name.islower()]
 
 
 _TAKES_DATASET = (

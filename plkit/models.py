@@ -606,6 +606,11 @@ class TriexponentialDecayModel(_PlkitModel):
             A trace without gaps, x ascending.
         **kwargs
             Values that replace guessed ones.
+
+        Returns
+        -------
+        lmfit.Parameters
+            With bounds.
         """
         y, t = np.asarray(data, float), np.asarray(x, float)
         start, end = _ends(y)
@@ -638,16 +643,27 @@ class TriexponentialDecayModel(_PlkitModel):
             yield self.guess(data, x, k1=float(k1), k2=float(np.sqrt(k1 * k3)), k3=float(k3))
 
     def separable(self) -> SeparableModel:
-        """Say what the compiled kernels call this model."""
+        """Say what the compiled kernels call this model.
+
+        Returns
+        -------
+        plkit.physics.separable_problem.SeparableModel
+            Without bounds and held values.
+        """
         return SeparableModel("exponential", 3)
 
     def parameter_units(self, unit: str, x_unit: str) -> dict[str, str]:
-        """Units of the parameters for data and axis of the given units.
+        """Give the units of the parameters for data and axis of the given units.
 
         Parameters
         ----------
         unit, x_unit : str
             Of the data and of the axis; empty where not known.
+
+        Returns
+        -------
+        dict of str to str
+            Unit by parameter.
         """
         rate = _per(x_unit)
         own = {f"k0{i}": unit for i in (1, 2, 3)} | {f"k{i}": rate for i in (1, 2, 3)}
@@ -796,7 +812,13 @@ class LorentzianPeakModel(_Peak):
         super().__init__(_lorentzian_peak, prefix, nan_policy, **kwargs)
 
     def separable(self) -> SeparableModel:
-        """Say what the compiled kernels call this model."""
+        """Say what the compiled kernels call this model.
+
+        Returns
+        -------
+        plkit.physics.separable_problem.SeparableModel
+            Without bounds and held values.
+        """
         return SeparableModel("lorentzian")
 
 
@@ -833,16 +855,27 @@ class PseudoVoigtPeakModel(_Peak):
         self.set_param_hint("lorentz_fraction", value=0.5, min=0.0, max=1.0)
 
     def separable(self) -> SeparableModel:
-        """Say what the compiled kernels call this model."""
+        """Say what the compiled kernels call this model.
+
+        Returns
+        -------
+        plkit.physics.separable_problem.SeparableModel
+            Without bounds and held values.
+        """
         return SeparableModel("pseudo_voigt")
 
     def parameter_units(self, unit: str, x_unit: str) -> dict[str, str]:
-        """Units of the parameters for data and axis of the given units.
+        """Give the units of the parameters for data and axis of the given units.
 
         Parameters
         ----------
         unit, x_unit : str
             Of the data and of the axis; empty where not known.
+
+        Returns
+        -------
+        dict of str to str
+            Unit by parameter.
         """
         one = names.unit(names.COMPONENT)
         return {**super().parameter_units(unit, x_unit), "lorentz_fraction": one}
@@ -923,6 +956,11 @@ class PeaksModel(_PlkitModel):
             Points without gaps, x ascending.
         **kwargs
             Values that replace guessed ones.
+
+        Returns
+        -------
+        lmfit.Parameters
+            With bounds.
         """
         y, axis = np.asarray(data, float), np.asarray(x, float)
         offset = float(np.quantile(y, 0.1))
@@ -966,16 +1004,27 @@ class PeaksModel(_PlkitModel):
             yield self.guess(data, x, **values)
 
     def separable(self) -> SeparableModel:
-        """Say what the compiled kernels call this model."""
+        """Say what the compiled kernels call this model.
+
+        Returns
+        -------
+        plkit.physics.separable_problem.SeparableModel
+            Without bounds and held values.
+        """
         return SeparableModel(self.func.shape, self.func.n_peaks, self.func.background)
 
     def parameter_units(self, unit: str, x_unit: str) -> dict[str, str]:
-        """Units of the parameters for data and axis of the given units.
+        """Give the units of the parameters for data and axis of the given units.
 
         Parameters
         ----------
         unit, x_unit : str
             Of the data and of the axis; empty where not known.
+
+        Returns
+        -------
+        dict of str to str
+            Unit by parameter.
         """
         one = names.unit(names.COMPONENT)
         out = {"offset": unit}

@@ -54,6 +54,12 @@ PARAM_I: Final = "param_i"
 PARAM_J: Final = "param_j"
 AT_S: Final = "at_s"
 INPUT: Final = "input"
+LINE: Final = "line"
+# thermal cycling
+ON_TIME: Final = "on_time"
+PERIOD: Final = "period"
+EVENT: Final = "event"
+CARRIER_DISTANCE: Final = "carrier_distance"
 REPLICA: Final = "replica"
 VACANCY: Final = "vacancy"
 AXIS: Final = "axis"
@@ -67,10 +73,16 @@ MEASURED_DIMS: Final = (*SPECTRAL_DIMS, DELAY)
 """Dims along which one measurement runs: a spectrum has one of the former, a decay trace the last."""
 
 CANONICAL_ORDER: Final = (
-    SAMPLE, POWER, COMPONENT, TIME, DELAY, POINT, Y, X,
+    SAMPLE, POWER, EVENT, COMPONENT, TIME, DELAY, POINT, Y, X,
     ENERGY_LOSS, RAMAN_SHIFT, ENERGY, WAVELENGTH,
 )  # fmt: skip
 """Order of dims in every dataset: the spectral axis last, hence contiguous in memory."""
+
+# The picture of the sample that some microscopes add
+IMAGE_Y: Final = "image_y"
+IMAGE_X: Final = "image_x"
+COLOUR: Final = "colour"
+WHITE_LIGHT: Final = "white_light"
 
 # Variables that several rooms share -----------------------------------------------------------
 INTENSITY: Final = "intensity"
@@ -238,6 +250,17 @@ TABLE: Final[dict[str, Quantity]] = {
             "δλ",
             "Shift in wavelength",
             "Of one spectrum against the mean one.",
+        ),
+        # calibration and noise of the detector
+        _q(LINE, "nm", "λ_0", "Line", "Tabulated wavelength of a line of a lamp or laser."),
+        _q("line_wavelength", "nm", "λ", "Wavelength of a line", "Where it appears on the axis."),
+        _q("mean_intensity", "counts", "⟨I⟩", "Mean intensity", "Of a channel, over time."),
+        _q(
+            "used_in_fit",
+            "1",
+            "",
+            "Used in the fit",
+            "1 where a value counts, 0 where it is left out.",
         ),
         _q("energy_shift", "eV", "δE", "Shift in energy", "Of one spectrum against the mean one."),
         _q(
@@ -679,6 +702,136 @@ TABLE: Final[dict[str, Quantity]] = {
             "Filter density",
             "Decadic optical density of the filter before the detector.",
         ),
+        # files: the picture of the sample
+        _q(IMAGE_Y, "um", "y", "y", "Of the white-light picture, in the coordinates of the stage."),
+        _q(IMAGE_X, "um", "x", "x", "Of the white-light picture, in the coordinates of the stage."),
+        _q(COLOUR, "1", "", "Colour", "Red, green or blue of a picture."),
+        _q(
+            WHITE_LIGHT,
+            "1",
+            "",
+            "White-light picture",
+            "Picture of the sample by the microscope; 0 to 255.",
+        ),
+        # thermal cycling: heater, model, events, completion, stability
+        _q(ON_TIME, "s", "t_on", "On-time", "Of one pulse of the heater."),
+        _q(PERIOD, "s", "T", "Period", "From one pulse of the heater to the next."),
+        _q(EVENT, "1", "", "Event", "Index of a switching of the heater."),
+        _q("heater_current", "mA", "I", "Heater current", ""),
+        _q("heater_duty", "1", "", "Heater duty", "Share of an exposure with the heater on."),
+        _q("light_duty", "1", "", "Light duty", "Share of an exposure with the light on."),
+        _q(
+            "sudden_change",
+            "K",
+            "u",
+            "Sudden temperature change",
+            "Temperature change that the film has not yet forgotten.",
+        ),
+        _q(
+            "segregated_fraction",
+            "1",
+            "s",
+            "Segregated fraction",
+            "Share of the film that light has segregated, mean over an exposure.",
+        ),
+        _q(
+            "segregated_fraction_maximum",
+            "1",
+            "s_max",
+            "Largest segregated fraction",
+            "Within an exposure, or within the last cycle of a protocol.",
+        ),
+        _q("severity", "1", "", "Severity", "0 none, 1 mild, 2 severe segregation."),
+        _q("event_time", "s", "t", "Time of the event", "When the heater was switched."),
+        _q("event_kind", "1", "", "Kind of event", "1 heater on, -1 heater off."),
+        _q(
+            "temperature_step", "K", "ΔT", "Temperature step", "After the event, against before it."
+        ),
+        _q("alignment_offset", "s", "δt", "Alignment offset", "Of the frames of one event."),
+        _q(
+            "activation_energy_lower",
+            "eV",
+            "E_a",
+            "Activation energy, lower bound",
+            "68 % interval.",
+        ),
+        _q(
+            "activation_energy_upper",
+            "eV",
+            "E_a",
+            "Activation energy, upper bound",
+            "68 % interval.",
+        ),
+        _q(
+            "completion_time",
+            "s",
+            "t90",
+            "Completion time",
+            "At which a level of the way is reached.",
+        ),
+        _q("completion_level", "1", "", "Completion level", "Share of the way from start to end."),
+        _q("initial_value", "1", "f₀", "Initial value", "At the event."),
+        _q("final_value", "1", "f∞", "Final value", "At infinite time, fitted."),
+        _q(
+            "stretching_exponent",
+            "1",
+            "β",
+            "Exponent",
+            "Of exp(−(t/τ)^β); above 1 with an induction time.",
+        ),
+        _q("intensity_drift", "1/h", "d", "Drift of the intensity", "Relative change per hour."),
+        _q("energy_drift", "eV/h", "d_E", "Drift of the mean photon energy", "Per hour."),
+        _q("fraction_drift", "1/h", "d_f", "Drift of the emission fraction", "Per hour."),
+        # carriers
+        _q(
+            "generation_rate",
+            "1/(cm^3 s)",
+            "G",
+            "Generation rate",
+            "Carrier pairs, at the centre of the spot.",
+        ),
+        _q("carrier_density", "1/cm^3", "n", "Carrier density", "Electron-hole pairs."),
+        _q(
+            "recombination_rate",
+            "1/s",
+            "r",
+            "Recombination rate",
+            "k1 + k2 n + k3 n², of one carrier.",
+        ),
+        _q("radiative_share", "1", "η", "Radiative share", "k2 n / (k1 + k2 n + k3 n²)."),
+        _q("diffusion_length", "nm", "L_D", "Diffusion length", "√(D/r)."),
+        _q("ambipolar_diffusion", "cm^2/s", "D", "Diffusion coefficient of carriers", "µ k_B T/e."),
+        _q(
+            "rise_time", "ns", "t95", "Rise time", "At which 95 % of the steady density is reached."
+        ),
+        _q(
+            "carrier_transient",
+            "1/cm^3",
+            "n(t)",
+            "Carrier density after switching on",
+            "At the centre of the spot, without diffusion.",
+        ),
+        _q(
+            "carrier_profile",
+            "1/cm^3",
+            "n(x)",
+            "Carrier density with diffusion",
+            "Along the distance from the axis, or into the film.",
+        ),
+        _q(
+            "rate_for_length",
+            "1/s",
+            "r",
+            "Recombination rate for a length",
+            "That a stated diffusion length would need.",
+        ),
+        _q(
+            "carrier_distance",
+            "nm",
+            "x",
+            "Distance",
+            "From the axis of the spot, or from the surface.",
+        ),
         # hopping of ions
         _q(REPLICA, "1", "", "Replica", "Index of a run of the same model with another seed."),
         _q(VACANCY, "1", "", "Vacancy", "Index of a vacancy of a lattice."),
@@ -771,7 +924,13 @@ TABLE: Final[dict[str, Quantity]] = {
             "How often it went around each axis, by origin.",
         ),
         # emission of a lattice, funnelling
-        _q("emitting_iodine_fraction", "1", "x/3", "Emitting iodide fraction", "Of the halide ions where carriers recombine."),
+        _q(
+            "emitting_iodine_fraction",
+            "1",
+            "x/3",
+            "Emitting iodide fraction",
+            "Of the halide ions where carriers recombine.",
+        ),
         _q(
             "iodine_fraction",
             "1",
@@ -842,7 +1001,7 @@ def stderr_name(name: str) -> str:
 _SPELLINGS: Final[dict[str, str]] = {
     "nanometer": "nm", "nanometers": "nm", "nanometre": "nm", "nanometres": "nm",
     "micrometer": "um", "micrometers": "um", "micrometre": "um", "micron": "um", "microns": "um",
-    "µm": "um", "μm": "um", "µs": "us", "μs": "us", "µW": "uW", "μW": "uW",
+    "µm": "um", "μm": "um", "µA": "uA", "µs": "us", "μs": "us", "µW": "uW", "μW": "uW",
     "angstrom": "angstrom", "Å": "angstrom", "Angstrom": "angstrom",
     "second": "s", "seconds": "s", "sec": "s", "minute": "min", "minutes": "min", "hour": "h", "hours": "h",
     "ev": "eV", "electronvolt": "eV", "EV": "eV",
@@ -858,6 +1017,7 @@ _SCALES: Final[tuple[dict[str, float], ...]] = (
     {"eV": 1.0, "meV": 1e-3, "keV": 1e3},
     {"uW": 1.0, "W": 1e6, "mW": 1e3, "nW": 1e-3},
     {"V": 1.0, "mV": 1e-3},
+    {"mA": 1.0, "A": 1e3, "uA": 1e-3},
     {"1": 1.0, "%": 1e-2},
     {"m^2/s": 1.0, "cm^2/s": 1e-4, "um^2/s": 1e-12},
     {"counts": 1.0},

@@ -78,13 +78,6 @@ def _power_series(file: str, sha256: str, what: str) -> Sample:
     )  # fmt: skip
 
 
-def _spcm(file: str, sha256: str, what: str) -> Sample:
-    return Sample(
-        "wright-group/WrightTools", "ed26904775a99fea609d70a3e6997d7cf0ecb573",
-        f"WrightTools/datasets/spcm/{file}", f"wrighttools/spcm/{file}", sha256, "MIT", what,
-    )  # fmt: skip
-
-
 def _nk(file: str, sha256: str, what: str) -> Sample:
     path = f"database/data/other/perovskite/{file}"
     return Sample(
@@ -104,6 +97,21 @@ def _spe(file: str, sha256: str, what: str) -> Sample:
     return Sample(
         "ashirsch/spe2py", "cf5534bb997774e5edf2fa4f7385214ea835cd8b",
         f"tests/test_files/{file}", f"spe2py_tests/{file}", sha256, "MIT", what,
+    )  # fmt: skip
+
+
+def _raft(file: str, sha256: str, what: str) -> Sample:
+    path = f"resources/test_files/{file}"
+    return Sample(
+        "Emmanuelpean/raft", "a882923a49f38de825eff146e52342ab07bde7f8",
+        path, f"raft_instrument_files/{path}", sha256, "MIT", what,
+    )  # fmt: skip
+
+
+def _wright(file: str, sha256: str, what: str) -> Sample:
+    return Sample(
+        "wright-group/WrightTools", "ed26904775a99fea609d70a3e6997d7cf0ecb573",
+        f"WrightTools/datasets/{file}", f"wrighttools/{file}", sha256, "MIT", what,
     )  # fmt: skip
 
 
@@ -158,13 +166,13 @@ SAMPLES: Final[dict[str, Sample]] = {
         "f33242e3480642af2ce8199398129ffbcbedff289cb0f2f88171ef1b1114b6ec",
         "time-resolved PL of another III-V sample at five powers; delay in ns, power in W",
     ),
-    "trpl-spcm": _spcm(
-        "test_data.asc",
+    "trpl-spcm": _wright(
+        "spcm/test_data.asc",
         "66157b3525706f44c7432983d7fc66b902bf9b1271f3356b4c2081bbf9e31ad5",
         "decay of 1024 bins, Becker & Hickl SPCM",
     ),
-    "trpl-spcm-setup": _spcm(
-        "test_data_full_metadata.asc",
+    "trpl-spcm-setup": _wright(
+        "spcm/test_data_full_metadata.asc",
         "b2ae8a8edfbf7dd2bd1de8c2a71ed4660b59d263c69104d6f095464a9b9ecdfa",
         "decay of 4096 bins with the counter's setup, Becker & Hickl SPCM",
     ),
@@ -207,6 +215,67 @@ SAMPLES: Final[dict[str, Sample]] = {
         "small_roi.spe",
         "7e5a89a12a5af219a288f1346a4f71a1b2a69f4323fc5fb9b5ef396e551c6588",
         "LightField image of 638 rows",
+    ),
+    "wdf-spectrum": _raft(
+        "WiRE/WiRE_532.wdf",
+        "1453fad1b0830dc4fccfb08c94bcec49925afa6202e9898f8ab1e28978a27a18",
+        "one Renishaw spectrum, 794 to 1943 1/cm",
+    ),
+    "wdf-line": Sample(
+        "DTU-Nanolab-materials-discovery/nomad-dtu-nanolab-plugin",
+        "fdef8f7a7264fa9cb41f366ea78435390adc683e",
+        "tests/data/indiogo_0019_RTP_hc_1x10s_P1_x20_map_0.wdf",
+        "dtu_wdf_map/indiogo_0019_RTP_hc_1x10s_P1_x20_map_0.wdf",
+        "ce208ea764a3ef597892f3736ae57dbd31c5c439d13a9a0894ee62436294c52f", "MIT",
+        "nine Renishaw spectra along a combinatorial film, with its image",
+    ),
+    "eels-srtio3": Sample(
+        "pycroscopy/pyTEMlib", "b90cee6d08d004f25322d3161cccb867333fa204",
+        "example_data/EELS_STO.dm3", "pytemlib_EELS_STO/EELS_STO.dm3",
+        "aa24012809d4f817c3ce212af12eee5f5a987516124b376ffa618b39321335ce", "MIT",
+        "electron energy loss of SrTiO3, 350 to 862 eV",
+    ),
+    "text-edinburgh": _raft(
+        "Edinst/F980_EmScan.txt",
+        "f019206582288b2132377aac5f6cc71a4b54d28a923a02100bb0cab1f2049fe2",
+        "emission spectrum, Edinburgh Instruments F980",
+    ),
+    "text-fluoracle": _raft(
+        "Edinst/Fluoracle_emission.txt",
+        "36adbd28d078acde37c28de130d9b1a533a878f588075633ebdac3ba591d5193",
+        "emission spectrum, Edinburgh Instruments Fluoracle",
+    ),
+    "text-fluoressence": _raft(
+        "FluorEssence/FluorEssence.txt",
+        "d95c746a79a19ccacc7e2510816e128afe79ddea5e666956db4213f28b699752",
+        "emission spectrum, Horiba FluorEssence",
+    ),
+    "text-oceanoptics": _raft(
+        "SpectraSuite/SpectraSuite_Header.txt",
+        "3b9ddc03c9c1fa9623100ed3d25316f88b6e912b808f0d3677419d229d6ce99a",
+        "spectrum with its header, Ocean Optics SpectraSuite",
+    ),
+    "text-cary": _wright(
+        "Cary/CuPCtS_H2O_vis.csv",
+        "b79dc439ebb52bbd5d3db55e07ad1b487d97b0609f53dbbc05060d57aefcc0fd",
+        "absorption spectrum, Agilent Cary",
+    ),
+    "text-jasco": _wright(
+        "JASCO/PbSe batch 1.txt",
+        "10c05cc85c76f467d7912794734aca0b49818437a39fe37507fb40068a4bcdc1",
+        "absorption spectrum of PbSe, JASCO",
+    ),
+    "text-solis": _wright(
+        "Solis/kinetic.asc.gz",
+        "e2f29401d928557346619a62e05fc5adf11e2c6d8d02d9d8c96d6b212ada536c",
+        "kinetic series as text, Andor Solis, compressed",
+    ),
+    "band-gaps": Sample(
+        "qinyu319/llm-sr-perovskite-bandgap", "9d96d0f50db3b3ae23365badaff366256536394a",
+        "external_validation/external_panel_audited.csv",
+        "perovskite_Eg_composition_610/external_validation/external_panel_audited.csv",
+        "ddf95fe8c61bd86e249d501f0a419994c1352b8829a54ca565284ba6f86fa097", "CC-BY-4.0",
+        "band gaps of halide perovskites against composition, with their papers (a table, no spectrum)",
     ),
 }  # fmt: skip
 """Files that :func:`fetch` knows, by name."""

@@ -37,7 +37,7 @@ _ORDERED_AXES: Final = (
 )  # fmt: skip
 # Axes that are labels or may be measured twice.
 _NO_UNIT_NEEDED: Final = (
-    names.COMPONENT, names.SAMPLE, names.POINT, names.PARAM_I, names.PARAM_J,
+    names.COMPONENT, names.SAMPLE, names.EVENT, names.POINT, names.PARAM_I, names.PARAM_J,
 )  # fmt: skip
 
 FaultCode = Literal[

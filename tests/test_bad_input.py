@@ -407,7 +407,7 @@ FILES: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     ),
     "truncated spe": (binary(bytes(900), "a.spe"), r"inside its header of 4100 \(truncated\)"),
     "truncated zarr": (damaged_zarr("intensity/c/**/*", b"cut"), "damaged, truncated or no Zarr file"),
-    "truncated zarr metadata": (damaged_zarr("zarr.json", b'{"zarr_form'), "damaged, truncated or no Zarr file"),
+    "truncated zarr metadata": (damaged_zarr("zarr.json", b'{"zarr_form'), "is damaged"),
     "zarr without numbers on its axis": (damaged_zarr("wavelength/zarr.json", b"{}"), "no Zarr file|no coordinate|not a measured"),
     "table of words": (text("sample,remark\nfilm,good\n", "a.csv"), "holds no line of two or more numbers"),
     "letters among numbers": (text(HEAD + "500,1\n501,--\n502,3\n", "a.csv"), "line 3 holds '--', not a number"),
@@ -420,7 +420,7 @@ FILES: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     ),
     "option of no reader": (lambda f: [*text(HEAD + "500,1\n", "a.csv")(f), "-O", "foo=1"], "not 'foo'"),
     "reader of another format": (lambda f: [*text(HEAD + "500,1\n", "a.csv")(f), "--reader", "andor_sif"], "a.csv"),
-    "spreadsheet": (binary(b"PK\x03\x04" + bytes(100), "a.xlsx"), "not of a format that plkit knows"),
+    "spreadsheet": (binary(b"PK\x03\x04" + bytes(100), "a.xlsx"), "a zip archive or an Office document"),
     "folder of files": (
         lambda f: [str((f / "spectra").mkdir() or (text(HEAD + "500,1\n", "spectra/t1.csv")(f) and f / "spectra"))],
         "what the names of its files mean",

@@ -20,7 +20,7 @@ PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 CHECKS = set(
     tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["tool"]["numpydoc_validation"]["checks"]
 )
-ROOMS = [plkit, plkit.spectra, plkit.plot, plkit.models, plkit.sim]
+ROOMS = [plkit, plkit.spectra, plkit.plot, plkit.models, plkit.sim, plkit.cycling]
 
 
 def is_method(member: object) -> bool:

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from plkit import models, names
-from plkit.fit import CountNoise, fit_model, run, separable_engine
+from plkit.fit import CountNoise, fit_model, run, separable_engine, shared
 from plkit.fit.job import Job
 from plkit.names import POINT, TIME, X
 
@@ -178,6 +178,75 @@ def test_proof_2_dask_equals_numpy_to_the_last_bit_for_the_same_blocks(monkeypat
     expected = fit_model(data, model, X, stderr=sigma)
     lazy = fit_model(data.chunk({POINT: 20}), model, X, stderr=sigma.chunk({POINT: 20}))
     xr.testing.assert_identical(lazy.drop_attrs(), expected.drop_attrs())
+
+
+@pytest.mark.parametrize("noise", ["sigma", "none", "counts", "counts of unknown gain"])
+@pytest.mark.parametrize("name", ["biexponential", "gaussian", "pseudo-Voigt", "fick"])
+@pytest.mark.filterwarnings("ignore:'noise_gain' is not known")
+def test_proof_2_shared_shapes_by_kernels_are_those_of_the_general_search(name, noise, monkeypatch):
+    """Values, σ, covariance, and the test of free rates; two groups with one shape each."""
+    rng = np.random.default_rng(9)
+    make, axis, ranges = CASES[name]
+    model = make()
+    linear = {"height", "amplitude", "k01", "k02", "offset", "plateau"}
+    group = np.arange(16) % 2
+    rows = []
+    for g in group:
+        # within the first third, so that groups differ
+        shape = {
+            n: a + (0.2 + 0.5 * g) * (b - a) for n, (a, b) in ranges.items() if n not in linear
+        }
+        free = {n: rng.uniform(*r) for n, r in ranges.items() if n in linear}
+        rows.append(model.func(axis, **shape, **free))
+    y = rng.poisson(np.stack(rows)).astype(float)
+    y[3, 5:9] = np.nan
+    data = xr.DataArray(y, dims=(POINT, X), coords={X: axis}, attrs=names.attrs(names.INTENSITY))
+    options = {
+        "sigma": {"stderr": data.copy(data=np.sqrt(np.maximum(y, 1.0)))}, "none": {},
+        "counts": {"noise": CountNoise()}, "counts of unknown gain": {"noise": "poisson"},
+    }[noise]  # fmt: skip
+    options["rates"] = xr.DataArray(group, dims=POINT)
+    calls = []
+    fit = shared.share_with_kernels
+    with monkeypatch.context() as patch:
+        patch.setattr(shared, "share_with_kernels", lambda *a: calls.append(1) or fit(*a))
+        out = fit_model(data, model, X, **options)
+    assert calls
+    with monkeypatch.context() as patch:
+        patch.setattr(shared, "kernel_that_shares", lambda job: None)
+        other = fit_model(data, model, X, **options)
+    assert out.attrs["shared"] == other.attrs["shared"]
+    assert out.attrs["summary"] == other.attrs["summary"]
+    for n in model.param_names:
+        spread = other[f"{n}_stderr"]
+        assert np.all(abs(out[n] - other[n]) < 2e-3 * spread), n
+        np.testing.assert_allclose(out[f"{n}_stderr"], spread, rtol=2e-3)
+    scale = np.sqrt(np.diagonal(other.covariance.values, axis1=1, axis2=2))
+    scale = scale[:, :, None] * scale[:, None, :]
+    off = (out.covariance - other.covariance).values / scale
+    assert np.max(abs(off)) < 5e-3
+    np.testing.assert_allclose(out.chisqr, other.chisqr, rtol=1e-3)
+    np.testing.assert_allclose(
+        out.free_rates_delta_bic, other.free_rates_delta_bic, rtol=1e-3, atol=1e-3
+    )
+
+
+def test_shared_rates_of_a_rise_and_of_what_a_kernel_would_have_to_hold():
+    rng = np.random.default_rng(5)
+    rise = models.BiexponentialRiseModel()
+    clean = np.stack(
+        [rise.func(T, k01=s, k1=0.1, k02=0.3, k2=0.012, plateau=0.3) for s in (0.3, 0.4, 0.5)] * 5
+    )
+    data = xr.DataArray(
+        clean + rng.normal(0, 0.005, clean.shape), dims=(POINT, TIME), coords={TIME: SECONDS}
+    )
+    out = fit_model(data, rise, TIME, stderr=0.005, rates="shared")
+    assert np.ptp(out.k1.values) == 0
+    assert abs(float(out.k1[0]) - 0.1) < 4 * float(out.k1_stderr[0])
+    held = fit_model(data, rise, TIME, stderr=0.005, rates="shared", fixed={"k2": 0.012})
+    assert held.attrs["shared"] == "k1"
+    assert np.all(held.k2 == 0.012)
+    assert float(held.k1_stderr[0]) < float(out.k1_stderr[0])
 
 
 def test_status_and_summary_of_kernels():

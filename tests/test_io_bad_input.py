@@ -445,3 +445,11 @@ def test_errors_of_io_are_plkit_errors_and_value_errors() -> None:
     assert issubclass(FileFormatError, PlkitError)
     assert issubclass(FileFormatError, ValueError)
     assert issubclass(DataError, PlkitError)
+
+
+def test_numbers_beyond_64_bits_stay_what_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("Wavelength (nm),Intensity (counts)\n500,1\n501,100000000000000000000\n")
+    assert plkit.read(path).intensity.values.tolist() == [1.0, 1e20]
+    path.write_text("Time (ns),Counts\n0,3\n0.5,100000000000000000000\n1,4\n")
+    assert plkit.read(path).intensity.values.tolist() == [3.0, 1e20, 4.0]

@@ -16,9 +16,12 @@ from plkit.errors import FileFormatError, PlkitWarning
 def test_proof_io_sif_equals_the_vendors_export(test_data: Path) -> None:
     folder = test_data / "sif_parser_tests/examples_with_calibration"
     ds = plkit.read(folder / "raman1.sif")
+    export = plkit.read(folder / "raman1.asc")
+    assert export.attrs["reader"] == "solis"
+    assert float(export.exposure_time) == pytest.approx(50.0)
+    # a file without its settings does not say its unit
     with pytest.raises(FileFormatError, match="unit of the spectral axis is stated neither"):
-        plkit.read(folder / "raman1.asc")
-    export = plkit.read(folder / "raman1.asc", wavelength_unit="nm")
+        plkit.read(folder / "raman1.asc", reader="table")
     assert ds.sizes == export.sizes == {"wavelength": 1024}
     # the export rounds to 5 decimals of nm and 6 digits of counts
     np.testing.assert_allclose(ds.wavelength, export.wavelength, atol=6e-6)
@@ -194,27 +197,6 @@ def test_lightfield_long_csv(test_data: Path) -> None:
     assert 625 < float(smooth.sel(wavelength=slice(605, 720)).idxmax()) < 650
 
 
-def test_text_files_of_spectrometers(test_data: Path) -> None:
-    edinburgh = next((test_data / "hzb_hysprint").glob("*.pl.csv"))
-    with pytest.raises(FileFormatError, match="unit of the axis 'Wavelength' is stated neither"):
-        plkit.read(edinburgh)
-    ds = plkit.read(edinburgh, wavelength_unit="nm")
-    assert ds.wavelength.values.tolist() == list(range(450, 901))
-    assert ds.intensity.values[:2].tolist() == [552.895813, 557.640625]
-    ocean = plkit.read(test_data / "raft_instrument_files/resources/test_files/SpectraSuite/SpectraSuite_Header.txt", wavelength_unit="nm")  # fmt: skip
-    assert ocean.sizes == {"wavelength": 2048}
-    assert ocean.intensity.values[[0, -1]].tolist() == [776.36, 829.92]
-    jasco = plkit.read(test_data / "wrighttools/JASCO/PbSe batch 1.txt")
-    assert jasco.absorbance.values[-3:].tolist() == [0.10918, 0.10888, 0.10852]  # the file descends
-    assert jasco.wavelength.values[[0, -1]].tolist() == [700.0, 2500.0]
-    cary = plkit.read(test_data / "wrighttools/Cary/CuPCtS_H2O_vis.csv")
-    assert float(cary.wavelength[-1]) == 899.9957886
-    assert float(cary.absorbance[-1]) == 0.03348613903
-    comma = test_data / "raft_instrument_files/resources/test_files/Edinst/F980_IRF_comma.txt"
-    with pytest.raises(FileFormatError, match=r"its axis is 'Time\(ns\)', not one of wavelength"):
-        plkit.read(comma)
-
-
 def test_matrix_of_surface_photovoltage(test_data: Path) -> None:
     path = next((test_data / "hzb_hysprint").glob("*.spv.txt"))
     with pytest.raises(FileFormatError, match="unit of the spectral axis is stated neither"):
@@ -318,12 +300,6 @@ def test_proof_io_renishaw_series_counts_in_ticks_of_100_ns(test_data: Path) -> 
     assert float(ds.exposure_time) == 1.0
     np.testing.assert_allclose(np.diff(ds.time), 3.0665, atol=1e-4)
     assert float(ds.time[0]) == 0.5
-
-
-def test_transient_map_has_no_spectral_axis(test_data: Path) -> None:
-    pytest.importorskip("rsciio")
-    with pytest.raises(FileFormatError, match="its axes are Y, X, Time, none of them spectral"):
-        plkit.read(test_data / "gpl_instrument_maps/InGaN_transient_map.hspy")
 
 
 def test_info_of_a_real_file(test_data: Path) -> None:

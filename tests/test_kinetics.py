@@ -264,7 +264,7 @@ def test_uneven_times_and_gaps(rng):
     trace = falling(time)
     trace[10:25] = np.nan
     trace[60] = np.inf
-    for engine in ("varpro", "lmfit"):
+    for engine in ("batched", "lmfit"):
         kin = fit_kinetics(trace, stderr=0.003, engine=engine)
         assert float(kin.k1) == pytest.approx(0.04, rel=1e-6)
         assert float(kin.k2) == pytest.approx(0.008, rel=1e-6)
@@ -302,7 +302,7 @@ def test_status_of_every_kind_of_trace(rng):
     # it is as fast as the frames, at the bound. Equal rates without noise may end lmfit at its limit.
     expected = [{0}, {1}, {1, 2}, {2, 4}, {2}, {3}, {3}, {3}, {3}, {4}, {4}]
     data = xr.concat(list(rows.values()), dim=names.SAMPLE)
-    for engine in ("varpro", "lmfit"):
+    for engine in ("batched", "lmfit"):
         kin = fit_kinetics(data, stderr=0.01, engine=engine)
         for name, status, allowed in zip(rows, kin.fit_status.values, expected, strict=True):
             assert int(status) in allowed, (engine, name, status)
@@ -389,7 +389,7 @@ def test_bad_input_is_refused_in_words(make, error, match):
 
 
 def test_unknown_engine_is_refused():
-    with pytest.raises(DataError, match="'engine' is 'gpu', not one of varpro, lmfit"):
+    with pytest.raises(DataError, match="'engine' is 'gpu', not one of batched, lmfit"):
         fit_kinetics(falling(), engine="gpu")
 
 

@@ -13,7 +13,7 @@ from plkit import samples
 from plkit.errors import DataError, FileFormatError
 from plkit.io.common import sha256_of
 
-OPEN = {"Apache-2.0", "MIT", "BSD-3-Clause", "CC0-1.0"}
+OPEN = {"Apache-2.0", "MIT", "BSD-3-Clause", "CC0-1.0", "CC-BY-4.0"}
 
 
 def test_every_sample_is_open_and_pinned() -> None:
@@ -25,7 +25,7 @@ def test_every_sample_is_open_and_pinned() -> None:
         assert " " not in sample.url
         assert sample.commit in sample.url
     assert len({s.sha256 for s in samples.SAMPLES.values()}) == len(samples.SAMPLES)
-    formats = {"abspl", "trpl", "nk", "sif", "spe"}
+    formats = {"abspl", "trpl", "nk", "sif", "spe", "wdf", "eels", "text", "band"}
     assert {name.split("-")[0] for name in samples.SAMPLES} == formats
 
 
@@ -48,6 +48,16 @@ def test_spectra_among_the_samples_are_readable(name: str, test_data: Path) -> N
     ds = plkit.read(samples.fetch(name), **options)
     assert ds.attrs["source_sha256"] == samples.SAMPLES[name].sha256
     assert ds.sizes["wavelength"] > 200
+
+
+def test_files_of_vendors_among_the_samples_are_readable(test_data: Path) -> None:
+    pytest.importorskip("rsciio")
+    for name, dim, size in (
+        ("wdf-spectrum", "raman_shift", 1015),
+        ("wdf-line", "raman_shift", 1015),
+        ("eels-srtio3", "energy_loss", 2048),
+    ):
+        assert plkit.read(samples.fetch(name)).sizes[dim] == size, name
 
 
 def test_unknown_sample() -> None:

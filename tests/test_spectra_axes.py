@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import xarray as xr
 
 from plkit import schema
-from plkit.errors import DataError, PlkitWarning, UnitsError
+from plkit.errors import DataError, UnitsError
 from plkit.physics import photons
 from plkit.physics.lineshapes import gaussian, spectrum_on_wavelength
-from plkit.spectra import calibrate_wavelength, to_energy, to_wavelength, variance
+from plkit.spectra import to_air, to_energy, to_vacuum, to_wavelength, variance
 
 
 def spectra(n: int = 801) -> xr.Dataset:
@@ -139,40 +137,50 @@ def test_dask_stays_lazy_and_equal() -> None:
     np.testing.assert_array_equal(lazy.intensity, to_energy(spectra()).intensity)
 
 
-def test_calibration_by_lines(rng: np.random.Generator) -> None:
-    ds = spectra(11)
-    measured = np.array([510.0, 600.0, 700.0, 780.0])
-    true = measured + 0.4 + 1e-3 * (measured - 650.0)
-    got = calibrate_wavelength(ds, measured, true)
-    np.testing.assert_allclose(got.wavelength, ds.wavelength + 0.4 + 1e-3 * (ds.wavelength - 650.0))
-    assert float(got.wavelength_stderr.max()) < 1e-9
-    inside: list[float] = []
-    for _ in range(400):
-        found = calibrate_wavelength(ds, measured, true + rng.normal(0.0, 0.1, 4))
-        z = (found.wavelength - got.wavelength.values) / found.wavelength_stderr
-        inside.append(float((np.abs(z) < 1).mean()))
-    # two degrees of freedom: Student's t holds 58 % within one σ
-    assert np.mean(inside) == pytest.approx(0.577, abs=0.05)
+def test_air_and_vacuum() -> None:
+    ds = spectra()
+    got = to_vacuum(ds)
+    # HeNe laser: 632.991 nm in vacuum, 632.816 nm in air
+    at = float(np.interp(632.816, ds.wavelength, got.wavelength))
+    assert at == pytest.approx(632.991, abs=1e-3)
+    np.testing.assert_array_equal(got.intensity, ds.intensity)
+    np.testing.assert_array_equal(got.noise_gain, ds.noise_gain)
+    assert got.wavelength.attrs["medium"] == "vacuum"
+    assert got.wavelength.attrs["units"] == "nm"
+    assert "to_vacuum()" in got.attrs["history"]
+    np.testing.assert_allclose(to_air(got).wavelength, ds.wavelength, rtol=1e-12)
+    # by either way the same energies, and the same counts within the change of the widths
+    direct, detour = to_energy(ds), to_energy(got)
+    np.testing.assert_allclose(detour.energy, direct.energy, rtol=1e-12)
+    np.testing.assert_allclose(detour.intensity, direct.intensity, rtol=1e-5)
 
 
-def test_calibration_that_cannot_be_is_told() -> None:
-    ds = spectra(11)
-    with pytest.warns(PlkitWarning, match="its error is not known"):
-        got = calibrate_wavelength(ds, [600.0], [600.3], degree=0)
-    np.testing.assert_allclose(got.wavelength, ds.wavelength + 0.3)
-    assert np.isnan(got.wavelength_stderr).all()
-    cases: list[tuple[Any, Any, int, str]] = [
-        ([600.0], [600.3], 1, "1 lines do not fix a correction of degree 1"),
-        ([600.0, 700.0], [600.3], 1, "2 measured lines, not 1"),
-        ([600.0, np.nan], [600.3, 700.0], 1, "a line is NaN"),
-        ([600.0, 610.0], [610.0, 600.0], 1, "does not ascend"),
-    ]
-    for measured, true, degree, message in cases:
-        if message == "does not ascend":
-            with pytest.warns(PlkitWarning), pytest.raises(DataError, match=message):
-                calibrate_wavelength(ds, measured, true, degree=degree)
-        else:
-            with pytest.raises(DataError, match=message):
-                calibrate_wavelength(ds, measured, true, degree=degree)
-    with pytest.raises(DataError, match="dimension is 'energy'"):
-        calibrate_wavelength(to_energy(ds), [600.0, 700.0], [600.0, 700.0])
+def test_air_and_vacuum_that_cannot_be_is_told() -> None:
+    ds = spectra(9)
+    with pytest.raises(DataError, match=r"holds wavelengths in vacuum already\. Convert once only"):
+        to_vacuum(to_vacuum(ds))
+    with pytest.raises(
+        DataError, match=r"holds wavelengths in air already\. If they are in vacuum"
+    ):
+        to_air(ds)
+    with pytest.raises(DataError, match="dimension is 'energy', not 'wavelength'"):
+        to_vacuum(to_energy(ds))
+    short = ds.assign_coords(wavelength=("wavelength", np.linspace(100, 200, 9), {"units": "nm"}))
+    with pytest.raises(DataError, match="not above 185 nm"):
+        to_vacuum(short)
+
+
+@pytest.mark.parametrize("medium", ["air", "vacuum"])
+@pytest.mark.parametrize("uneven", [False, True])
+def test_proof_10_integral_survives_energy_and_back(
+    medium: photons.Medium, uneven: bool, rng: np.random.Generator
+) -> None:
+    ds = spectra(400)
+    if uneven:
+        axis = np.sort(rng.uniform(400.0, 900.0, 400))
+        ds = ds.assign_coords(wavelength=("wavelength", axis, {"units": "nm"}))
+    back = to_wavelength(to_energy(ds, medium=medium))
+    before = ds.intensity.integrate("wavelength")
+    np.testing.assert_allclose(back.intensity.integrate("wavelength"), before, rtol=1e-10)
+    np.testing.assert_allclose(back.intensity.sum(), ds.intensity.sum(), rtol=1e-10)
+    np.testing.assert_allclose(variance(back), variance(ds), rtol=1e-10)

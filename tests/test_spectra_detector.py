@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -108,13 +109,69 @@ def test_dark_of_other_channels_is_refused() -> None:
         subtract_dark(light, frames(np.ones(5)).isel(wavelength=slice(4)))
     moved = frames(np.ones(5))
     moved = moved.assign_coords(wavelength=moved.wavelength + 0.5)
-    with pytest.raises(DataError, match="same grating position"):
+    with pytest.raises(
+        DataError,
+        match=r"the dark's axis runs from 500.5 to 504.5 nm, up to \+0.5 nm \(0.5 channels\) away from "
+        r"the data's 500 to 504 nm\. Measure the dark with the same grating position",
+    ):
         subtract_dark(light, moved)
-    with pytest.raises(DataError, match="without any number"):
+    with pytest.raises(DataError, match=r"channels without any number in any frame \(5 of 5\)"):
         subtract_dark(light, frames(np.full(5, np.nan)))
+    with pytest.raises(DataError, match="infinite counts"):
+        subtract_dark(light, frames(np.array([1.0, np.inf, 1.0, 1.0, 1.0])))
+    for unknown in (np.nan, -1.0):
+        with pytest.raises(DataError, match="exposure time of the data is not positive and known"):
+            subtract_dark(frames(np.ones(5), exposure=unknown), frames(np.ones(5)))
     uneven = frames(np.ones((2, 5))).assign(exposure_time=("time", [1.0, 2.0], {"units": "s"}))
     with pytest.raises(DataError, match="different exposure times"):
         subtract_dark(light, uneven)
+
+
+@pytest.mark.parametrize(
+    "dark, message",
+    [
+        (float("nan"), "'dark' is nan, not a finite number"),
+        (np.float32("inf"), "'dark' is inf, not a finite number"),
+        (
+            "dark.nc",
+            r"the dark is the text 'dark.nc', not a dataset. Read the file first: plkit.read",
+        ),
+        (Path("a") / "dark.nc", "the dark is the text"),
+        (np.ones(5), "the dark is of type ndarray, not a Dataset or DataArray"),
+        (None, "the dark is of type NoneType"),
+    ],
+)
+def test_dark_that_is_no_dark_is_told(dark: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        subtract_dark(frames(np.ones(5)), dark)
+
+
+def test_dark_as_a_number_of_numpy() -> None:
+    for dark in (3, np.int16(3), np.float32(3.0)):
+        assert subtract_dark(frames(np.full(5, 10)), dark).intensity.values.tolist() == [7.0] * 5
+    with pytest.raises(DataError, match="'bias_counts' is nan"):
+        subtract_dark(frames(np.ones(5)), frames(np.ones(5)), bias_counts=np.nan)
+
+
+def test_response_given_as_something_else_is_told() -> None:
+    with pytest.raises(DataError, match=r"the response is the text 'r\.csv', not a dataset"):
+        divide_response(frames(np.ones(5)), "r.csv")  # type: ignore[arg-type]
+    curve = xr.DataArray(
+        [1.0, 2.0, 2.0, 3.0], {"wavelength": ("wavelength", [490.0, 500.0, 500.0, 510.0], {"units": "nm"})}, "wavelength",
+    )  # fmt: skip
+    with pytest.raises(
+        DataError,
+        match=r"has 500 nm more than once \(1 such values\), not one value each\. Average",
+    ):
+        divide_response(frames(np.ones(5)), curve)
+    fine = curve.isel(wavelength=[0, 3])
+    for error in (-0.1, np.nan):
+        with pytest.raises(DataError, match="σ of the response is negative or NaN"):
+            divide_response(frames(np.ones(5)), fine, response_stderr=error)
+    gap = fine.assign_coords(wavelength=[490.0, np.nan])
+    gap["wavelength"].attrs["units"] = "nm"
+    with pytest.raises(DataError, match="axis 'wavelength' of the response holds NaN"):
+        divide_response(frames(np.ones(5)), gap)
 
 
 def test_response_divides_counts_gain_and_floor() -> None:

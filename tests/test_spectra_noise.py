@@ -10,7 +10,14 @@ import xarray as xr
 
 import plkit
 from plkit.errors import DataError, PlkitWarning
-from plkit.spectra import crop, despike, estimate_noise, variance
+from plkit.spectra import (
+    crop,
+    despike,
+    estimate_noise,
+    photon_transfer,
+    set_noise,
+    variance,
+)
 
 
 def series(y: np.ndarray) -> xr.Dataset:
@@ -111,3 +118,63 @@ def test_measured_series_has_one_gain(test_data: Path) -> None:
     assert 0.35 < float(found.noise_gain) < 0.65
     assert float(found.noise_gain_stderr) < 0.03
     assert 30.0 < float(found.noise_floor) < 65.0
+
+
+def test_noise_of_the_data_sheet() -> None:
+    ds = series(np.full((2, 30), 100.0))
+    got = set_noise(ds, electrons_per_count=4.0, read_noise_electrons=10.0)
+    assert float(got.noise_gain) == 0.25
+    assert float(got.noise_floor) == 6.25
+    np.testing.assert_allclose(variance(got), 31.25)
+    assert got.noise_floor.attrs["units"] == "counts^2"
+    assert (
+        "set_noise(electrons_per_count=4, read_noise_electrons=10, excess=1)"
+        in got.attrs["history"]
+    )
+    emccd = set_noise(ds, electrons_per_count=4.0, excess=2.0)
+    assert float(emccd.noise_gain) == 0.5
+    for options in (
+        {"electrons_per_count": 0.0},
+        {"electrons_per_count": 1.0, "read_noise_electrons": -1.0},
+        {"electrons_per_count": 1.0, "excess": 0.5},
+    ):
+        with pytest.raises(DataError, match="are not above 0, from 0 and from 1"):
+            set_noise(ds, **options)
+    with pytest.raises(DataError, match="'electrons_per_count' is nan, not a finite number"):
+        set_noise(ds, electrons_per_count=np.nan)
+
+
+def test_proof_10_stated_noise_is_the_scatter_of_a_camera(rng: np.random.Generator) -> None:
+    # An electron-multiplying camera: each photoelectron gives an exponential number of electrons.
+    mean, multiplied, per_count, read = 50.0, 100.0, 5.0, 30.0
+    photons = rng.poisson(mean, (2000, 40))
+    electrons = rng.gamma(photons + 1e-12, multiplied) + rng.normal(0.0, read, photons.shape)
+    ds = set_noise(
+        series(electrons / per_count),
+        electrons_per_count=per_count / multiplied,
+        read_noise_electrons=read / multiplied,
+        excess=2.0,
+    )
+    seen = float(ds.intensity.var())
+    assert float(variance(ds).mean()) == pytest.approx(seen, rel=0.02)
+
+
+def test_photon_transfer_holds_what_the_line_is_fitted_to(rng: np.random.Generator) -> None:
+    y = counts(rng, 2.0, 5.0, 100)
+    y[:, 60] += 3000 + 500 * rng.standard_normal(100)  # a line that jitters
+    y[:, 3] = np.nan
+    ds = series(y)
+    found = photon_transfer(ds)
+    assert found.variance.dims == found.mean_intensity.dims == ("wavelength",)
+    assert found.used_in_fit.dtype == np.int8
+    assert int(found.used_in_fit[60]) == int(found.used_in_fit[3]) == 0
+    assert int(found.used_in_fit.sum()) > 105
+    assert np.isnan(found.variance[3])
+    line = found.noise_gain * found.mean_intensity.clip(min=0.0) + found.noise_floor
+    z = ((found.variance - line) / found.variance_stderr).where(found.used_in_fit == 1)
+    assert float((np.abs(z) < 1).sum() / z.notnull().sum()) == pytest.approx(0.68, abs=0.12)
+    same = estimate_noise(ds)
+    for name in ("noise_gain", "noise_gain_stderr", "noise_floor", "noise_floor_stderr"):
+        assert float(found[name]) == float(same[name])
+    stacked = photon_transfer(xr.concat([ds, ds], "power").assign_coords(power=[1.0, 2.0]))
+    assert stacked.variance.dims == ("power", "wavelength")

@@ -1,4 +1,4 @@
-"""H Fig. 6: hopping of ions: the lattice, and top views while the irradiated column reconstructs (simulated).
+"""H Fig. 6: lattice before and after, and top views of the iodine content at several steps (simulated).
 
 python docs/figures/h_fig6.py demo-results/results.nc h_fig6
 """
@@ -7,41 +7,46 @@ from __future__ import annotations
 
 import sys
 
-import numpy as np
 import xarray as xr
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 import plkit
-from plkit import plot
+from plkit import names, plot
+from plkit.sim import IodideEscape, IonHopping, IonLattice, LaserRise
 
-STEPS = (0, 50, 100, 200, 500)
+STEPS = (0, 50, 500)
 
 
 @plot.style.styled
 def draw(tree: xr.DataTree) -> Figure:  # noqa: ARG001
-    """Draw the figure: a simulation of its own, nothing of the results."""
-    model = plkit.IonHopping(
-        laser=plkit.LaserRise(6.0), escape=plkit.IodideEscape(), rule="published"
-    )
-    run = plkit.simulate_ion_hopping(plkit.IonLattice(), model, STEPS, seed=1)
-    nm = 1e3 * np.array([run.x[0], run.x[-1]])
-    extent = (*nm, *nm)
-    figure = Figure(figsize=(7.0, 2.0), layout="constrained")
-    lattice, *views = figure.subplots(1, 1 + len(STEPS), sharey=True)
-    species = ListedColormap(["white", "#009E73", "#D55E00"])
-    lattice.imshow(run.species[0, 0], species, vmin=0, vmax=2, origin="lower", extent=extent)
-    lattice.set_title("top layer")
-    lattice.set_ylabel("y (nm)")
-    for axes, step, cube in zip(views, STEPS, run.species.values, strict=True):
-        share = (cube == 1).mean(axis=0)
-        image = axes.imshow(share, "viridis", vmin=0.3, vmax=1, origin="lower", extent=extent)
-        axes.set_title(f"{step} steps")
-    for axes in (lattice, *views):
-        axes.set_xlabel("x (nm)")
-        axes.set_xticks([-3, 0, 3])
-        axes.set_yticks([-3, 0, 3])
-    figure.colorbar(image, ax=views, label="Bromide, mean over depth", shrink=0.9)
+    """Draw the figure: the published rule, with the parameters of docs/ion-hopping."""
+    model = IonHopping(rule="published", laser=LaserRise(6.0), escape=IodideEscape())
+    run = plkit.simulate_ion_hopping(IonLattice(), model, STEPS, seed=1)
+    species = run["species"]
+    figure = Figure(figsize=(7.2, 4.4), layout="constrained")
+    rows = figure.subplots(2, len(STEPS))
+    nm = {d: run[d] * 1e3 for d in (names.X, names.Y)}
+    three = ListedColormap(["white", "#44AA66", "#CC3344"])  # vacancy, bromide, iodide
+    for (top, view), step in zip(rows.T, STEPS, strict=True):
+        now = species.sel({names.TIME: step})
+        drawn = {"shading": "nearest", "rasterized": True}
+        top.pcolormesh(
+            nm[names.X], nm[names.Y], now.isel({names.Z: -1}), cmap=three, vmin=0, vmax=2, **drawn
+        )
+        top.set_title(f"step {step}: one layer", fontsize=8)
+        halide = now > 0
+        share = (now == 2).sum(names.Z) / halide.sum(names.Z)
+        mesh = view.pcolormesh(
+            nm[names.X], nm[names.Y], share, cmap="viridis", vmin=0, vmax=0.7, **drawn
+        )
+        gap = float(run["local_gap"].sel({names.TIME: step}))
+        view.set_title(f"all layers; gap of the column {gap:.2f} eV", fontsize=8)
+        for ax in (top, view):
+            ax.set_aspect("equal")
+            ax.set_xlabel("x (nm)")
+            ax.set_ylabel("y (nm)")
+    figure.colorbar(mesh, ax=rows[1], label="Iodide fraction")
     return figure
 
 

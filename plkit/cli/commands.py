@@ -10,8 +10,10 @@ from typing import Annotated
 import typer
 
 from plkit.cli.figures import figures
+from plkit.cli.files import add_files
 from plkit.cli.hopping import hopping
 from plkit.cli.methods import add_methods
+from plkit.cli.view import add_view
 
 __all__ = ["app"]
 
@@ -25,21 +27,13 @@ app = typer.Typer(
 )
 simulate = typer.Typer(no_args_is_help=True, help="Make measurements whose truth is known.")
 app.add_typer(simulate, name="simulate")
+add_files(app)
 add_methods(app)
+add_view(app)
 app.command()(figures)
 simulate.command()(hopping)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-Reader = Annotated[
-    str | None, typer.Option("--reader", help="Name of the reader, where the suffix misleads.")
-]
-Options = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--option", "-O", metavar="NAME=VALUE",
-        help="What the file does not say, as for plkit.read: -O column_dim=time; may be repeated.",
-    ),
-]  # fmt: skip
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
 
 
@@ -127,49 +121,6 @@ def _run(recipe: Path, output: Path | None, quiet: bool, as_json: bool) -> None:
     _say(f"\nReport: {folder / 'report.html'}\nNumbers: {folder / 'results.nc'}")
 
 
-@app.command("info")
-def show_info(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Any file that plkit reads.")],
-    reader: Reader = None,
-    option: Options = None,
-    as_json: Json = False,
-) -> None:
-    """Say what a file holds: axes, units, range, and what is wrong with it."""
-    from plkit.cli.options import reader_options, saying_how
-    from plkit.io import info
-
-    with saying_how():
-        found = info(file, reader=reader, **reader_options(option or ()))
-    _say(json.dumps(found.to_dict(), indent=2, ensure_ascii=False) if as_json else str(found))
-
-
-@app.command("convert")
-def convert_file(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="Any file that plkit reads.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="A .nc, .zarr or .csv file.")],
-    force: Annotated[bool, typer.Option("--force", help="Overwrite OUT.")] = False,
-    reader: Reader = None,
-    option: Options = None,
-) -> None:
-    """Write a file's data as netCDF, zarr or CSV, with axes, units and metadata."""
-    from plkit.cli.options import reader_options, saying_how
-    from plkit.errors import FileFormatError
-    from plkit.io import convert
-
-    action = f"convert {source}"
-    if target.exists() and source.exists() and target.samefile(source):
-        raise FileFormatError(
-            action, f"{target} is the input itself, not another file", "Name another output."
-        )
-    if target.exists() and not force:
-        raise FileFormatError(
-            action, f"{target} exists, not a new file", "Give --force to overwrite it."
-        )
-    with saying_how():
-        convert(source, target, overwrite=force, reader=reader, **reader_options(option or ()))
-    _say(f"Wrote {target}")
-
-
 @simulate.command("study")
 def simulate_whole_study(
     folder: Annotated[Path, typer.Argument(help="New folder for the files.")],
@@ -199,3 +150,7 @@ def version() -> None:
     import plkit
 
     _say(f"plkit {plkit.__version__}")
+
+
+# Commands in files of their own, which add themselves to the two above.
+from plkit.cli import cycling_command, plan_command  # noqa: E402, F401

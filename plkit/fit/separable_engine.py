@@ -13,12 +13,12 @@ from plkit.fit.evaluate import Evaluator
 from plkit.fit.job import Job, Raw, empty_raw
 from plkit.fit.marquardt import CONVERGED, NO_START
 from plkit.fit.objective import Poisson
-from plkit.fit.plan import plan_parameters
+from plkit.fit.plan import Plan, plan_parameters
 from plkit.fit.status import FAILED
 from plkit.physics import separable
 from plkit.physics.separable import SeparableModel
 
-__all__ = ["Kernel", "fit_with_kernels", "kernel_for"]
+__all__ = ["Kernel", "add_deviance", "fit_with_kernels", "kernel_for", "snap_to_bounds"]
 
 Floats = NDArray[np.float64]
 
@@ -199,6 +199,7 @@ def fit_with_kernels(
         if name in fixed:  # to the last bit
             column = raw.values[:, plan.names.index(full)]
             column[:] = np.where(np.isfinite(column), fixed[name], np.nan)
+    snap_to_bounds(plan, raw.values)
     raw.chisqr[:] = raw.cost[:] = found["chisqr"]
     raw.nfev[:] = found["nfev"]
     counted = poisson is not None and job.deviance
@@ -210,15 +211,45 @@ def fit_with_kernels(
     lost = verdict == FAILED
     raw.code[:] = np.where(lost | ~np.isfinite(raw.chisqr), NO_START, CONVERGED)
     if counted:
-        _add_deviance(job, plan, raw, y)
+        add_deviance(job, plan, raw, y)
     if poisson is not None and job.scaled:
         left = np.maximum(raw.n_points - plan.n_free, 1.0)
         raw.covariance *= (raw.chisqr / left)[:, None, None]
     return raw
 
 
-def _add_deviance(job: Job, plan: Any, raw: Raw, y: Floats) -> None:
-    """Likelihood of counts, for the choice of models and the test of a change."""
+def snap_to_bounds(plan: Plan, values: Floats) -> None:
+    """Take values at a bound as the bound itself: its logarithm, which was searched, is rounded.
+
+    Parameters
+    ----------
+    plan : Plan
+        For the bounds.
+    values : numpy.ndarray
+        Shape (rows, parameters); changed in place.
+    """
+    for limits in (plan.low, plan.high):
+        for column, limit in zip(plan.free, limits, strict=True):
+            if np.isfinite(limit) and limit != 0.0:
+                own = values[:, column]
+                near = np.abs(own - limit) <= 1e-12 * np.abs(limit)
+                own[near] = limit
+
+
+def add_deviance(job: Job, plan: Plan, raw: Raw, y: Floats) -> None:
+    """Likelihood of counts, for the choice of models and the test of a change.
+
+    Parameters
+    ----------
+    job : Job
+        With the noise of counts.
+    plan : Plan
+        Of the values.
+    raw : Raw
+        Receives it as ``cost``.
+    y : numpy.ndarray
+        Shape (rows, points); NaN in gaps.
+    """
     assert job.gain is not None
     assert job.floor is not None
     rows = np.flatnonzero((raw.code == CONVERGED) & np.isfinite(raw.values).all(axis=1))

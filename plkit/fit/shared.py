@@ -18,8 +18,9 @@ from plkit.fit.judge import judge, order_rates, summarise
 from plkit.fit.marquardt import NOT_CONVERGED, unit_inverse
 from plkit.fit.model_fit import fit_prepared, make_job, model_units, noun
 from plkit.fit.objective import Poisson
-from plkit.fit.plan import plan_parameters
+from plkit.fit.plan import Plan, plan_parameters
 from plkit.fit.result import FitArrays, assemble
+from plkit.fit.shared_kernels import kernel_that_shares, share_with_kernels
 from plkit.fit.shared_search import Problem, load, nonlinear, parts, reduce_to_shared, search
 from plkit.fit.status import FAILED, NO_SIGNAL
 from plkit.fit.traces import Labels, Prepared, aligned
@@ -157,22 +158,32 @@ def share_rates(
         )
     group[rows] = np.unique(group[rows], return_inverse=True)[1]  # without empty groups
     outer = ready.outer
-    held = np.zeros((group.size, len(job.fixed)))
-    for i, name in enumerate(job.fixed):
-        held[:, i] = given[name].broadcast_like(outer).transpose(*outer.dims).values.ravel()
-    problem = load(ready, job, plan, free, rows, group[rows], held[rows])
-    shared = nonlinear(problem)
-    search(problem, shared)
     n_points = np.isfinite(ready.data.values.reshape(group.size, -1)).sum(axis=1)
-    n_points[rows] = problem.n_points
-    raw, n_free = _results(problem, shared, free, n_points, rows)
+    kernel = kernel_that_shares(job)
+    if kernel is not None:
+        some, shared = share_with_kernels(kernel, ready, job, plan, free, rows, group[rows])
+        raw, local = empty_raw(group.size, plan), plan.n_free - len(shared)
+        for name in ("values", "covariance", "cost", "chisqr", "nfev", "code", "least"):
+            getattr(raw, name)[rows] = getattr(some, name)
+    else:
+        held = np.zeros((rows.size, len(job.fixed)))
+        for i, name in enumerate(job.fixed):
+            whole = given[name].broadcast_like(outer).transpose(*outer.dims).values.ravel()
+            held[:, i] = whole[rows]
+        problem = load(ready, job, plan, free, rows, group[rows], held)
+        shared = nonlinear(problem)
+        search(problem, shared)
+        raw, local = _results(problem, shared, n_points.size, rows), plan.n_free - len(shared)
+    _add_the_rest(raw, free, n_points, rows, ready)
+    n_free = np.full(group.size, float(plan.n_free))
+    n_free[rows] = local + len(shared) / np.bincount(group[rows])[group[rows]]
     order_rates(job.model, plan, raw)
     verdict = judge(job, plan, raw)
     arrays = FitArrays(
         plan.names, raw.values, raw.covariance, raw.chisqr, n_free, raw.nfev.astype(np.int64),
         verdict.status,
     )  # fmt: skip
-    delta, p = _test(problem, shared, free_cost, raw, rows)
+    delta, p = _test(job, plan, len(shared), free_cost, raw, rows)
     told = tuple(plan.names[plan.free[j]] for j in shared)
     summary = (
         f"{summarise(verdict.status, verdict.reasons, noun(ready))}; free {', '.join(told)} "
@@ -197,10 +208,8 @@ def _groups(rates: str | xr.DataArray, ready: Prepared) -> Ints:
 # Results ------------------------------------------------------------------------------------------
 
 
-def _results(
-    problem: Problem, shared: list[int], free: FitArrays, n_points: NDArray[np.int64], rows: Ints
-) -> tuple[Raw, Floats]:
-    """Values and covariance of all traces, and the number of parameters that each may call its own."""
+def _results(problem: Problem, shared: list[int], total: int, rows: Ints) -> Raw:
+    """Values and covariance of the rows that take part."""
     plan = problem.plan
     local = [j for j in range(plan.n_free) if j not in shared]
     groups = int(problem.group.max()) + 1
@@ -216,9 +225,7 @@ def _results(
     covariance[:, o[:, None], s] = cross.swapaxes(1, 2)
     covariance[:, o[:, None], o] = inverse + product.swapaxes(1, 2) @ outside @ product
     slopes = plan.ties.slopes(problem.table, plan.free)
-    total = n_points.size
     raw = empty_raw(total, plan)
-    raw.n_points[:] = n_points
     assert problem.code is not None
     raw.values[rows] = problem.table
     raw.covariance[rows] = slopes @ covariance @ slopes.swapaxes(1, 2)
@@ -227,16 +234,20 @@ def _results(
     raw.nfev[rows] = problem.nfev
     raw.code[rows] = problem.code[problem.group]
     raw.least[rows] = unit_inverse(problem.normal)[1]
-    raw.first[:], raw.last[:] = problem.job.x[0], problem.job.x[-1]
+    return raw
+
+
+def _add_the_rest(
+    raw: Raw, free: FitArrays, n_points: NDArray[np.int64], rows: Ints, ready: Prepared
+) -> None:
+    """What follows from the data, and from the fit with free rates for rows that take no part."""
+    raw.n_points[:] = n_points
+    raw.first[:], raw.last[:] = ready.x[0], ready.x[-1]
     # the free fit has told already where nothing changes
     raw.constant[rows] = np.inf
     quiet = np.flatnonzero(free.status >= NO_SIGNAL)
     raw.verdict[quiet] = free.status[quiet]
     raw.code[quiet[free.status[quiet] == FAILED]] = NOT_CONVERGED
-    count = np.bincount(problem.group)[problem.group]
-    n_free = np.full(total, float(k))
-    n_free[rows] = len(local) + len(shared) / count
-    return raw, n_free
 
 
 def _chisqr(problem: Problem) -> Floats:
@@ -251,22 +262,21 @@ def _chisqr(problem: Problem) -> Floats:
 
 
 def _test(
-    problem: Problem, shared: list[int], free_cost: Floats, raw: Raw, rows: Ints
+    job: Job, plan: Plan, k: int, free_cost: Floats, raw: Raw, rows: Ints
 ) -> tuple[Floats, Floats]:
     """BIC of shared minus BIC of free rates, and the probability of so large a gain by chance."""
-    from scipy.stats import chi2, f
+    from scipy.special import chdtrc, fdtrc
 
-    k = len(shared)
-    n = problem.n_points.astype(np.float64)
+    n = raw.n_points[rows].astype(np.float64)
     total = free_cost.size
     delta, p = np.full(total, np.nan), np.full(total, np.nan)
     gain = np.maximum(raw.cost[rows] - free_cost[rows], 0.0)
-    if problem.job.sigma_known:
+    if job.sigma_known:
         delta[rows] = gain - k * np.log(n)
-        p[rows] = chi2.sf(gain, k)
+        p[rows] = chdtrc(k, gain)
         return delta, p
     own = np.maximum(free_cost[rows], np.finfo(float).tiny)
-    left = np.maximum(n - problem.plan.n_free, 1.0)
+    left = np.maximum(n - plan.n_free, 1.0)
     delta[rows] = n * np.log1p(gain / own) - k * np.log(n)
-    p[rows] = f.sf(gain / k / (own / left), k, left)
+    p[rows] = fdtrc(k, left, gain / k / (own / left))
     return delta, p

@@ -24,7 +24,7 @@ from plkit.fit.plan import Plan
 from plkit.fit.result import FitArrays
 from plkit.fit.traces import Prepared, rows_of
 
-__all__ = ["Problem", "load", "nonlinear", "parts", "reduce_to_shared", "search"]
+__all__ = ["Problem", "load", "nonlinear", "parts", "reduce_to_shared", "rows_with_noise", "search"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -57,6 +57,47 @@ class Problem:
     code: NDArray[np.int8] | None = None
 
 
+def rows_with_noise(
+    ready: Prepared, job: Job, plan: Plan, arrays: FitArrays, rows: Ints
+) -> tuple[Floats, Floats | None, Floats]:
+    """Take the rows that share parameters out of the data.
+
+    Parameters
+    ----------
+    ready : Prepared
+        Data and σ; loaded.
+    job : Job
+        What is to be fitted.
+    plan : Plan
+        What is searched.
+    arrays : FitArrays
+        The fit with free rates: the scatter where no σ is known.
+    rows : numpy.ndarray of int
+        Which rows.
+
+    Returns
+    -------
+    tuple
+        Data and σ (rows, points), NaN in gaps, σ None where it is not given; and per row the
+        variance of a point in units of σ², 1 where σ is known.
+    """
+    points = ready.x.size
+    signal = ready.data.values.reshape(-1, points)[rows]
+    sigma = None
+    if ready.sigma is not None:
+        sigma = ready.sigma.broadcast_like(ready.data).transpose(*ready.data.dims).values
+        sigma = sigma.reshape(-1, points)[rows]
+    y, s = rows_of(signal, sigma, job.action)
+    unit = np.ones(rows.size)
+    if job.scaled:
+        left = np.maximum(np.isfinite(y).sum(axis=1) - plan.n_free, 1)
+        unit = arrays.chisqr[rows] / left
+        unit = np.where(unit > 0, unit, np.min(unit[unit > 0], initial=1.0))
+        if job.gain is not None:
+            unit[:] = float(np.median(unit))
+    return y, s, unit
+
+
 def load(
     ready: Prepared, job: Job, plan: Plan, arrays: FitArrays, rows: Ints, group: Ints, held: Floats
 ) -> Problem:
@@ -82,25 +123,14 @@ def load(
     Problem
         At the end of the free fit.
     """
+    y, s, unit = rows_with_noise(ready, job, plan, arrays, rows)
     points = ready.x.size
-    signal = ready.data.values.reshape(-1, points)[rows]
-    sigma = None
-    if ready.sigma is not None:
-        sigma = ready.sigma.broadcast_like(ready.data).transpose(*ready.data.dims).values
-        sigma = sigma.reshape(-1, points)[rows]
-    y, s = rows_of(signal, sigma, job.action)
     finite = np.isfinite(y)
     n_points = finite.sum(axis=1)
     filled, good = np.where(finite, y, 0.0), None if finite.all() else finite
-    unit = np.ones(rows.size)
-    if job.scaled:
-        left = np.maximum(n_points - plan.n_free, 1)
-        unit = arrays.chisqr[rows] / left
-        unit = np.where(unit > 0, unit, np.min(unit[unit > 0], initial=1.0))
     objective: Objective
     if job.gain is not None and job.floor is not None:
         scale = float(np.median(unit))
-        unit = np.full(rows.size, scale)
         objective = Poisson(filled, good, job.gain * scale, job.floor * scale)
     else:
         root = np.sqrt(1.0 / unit)[:, None] * np.ones(points) if s is None else 1.0 / s

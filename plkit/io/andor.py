@@ -116,6 +116,11 @@ def _load(path: Path) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
             path, f"it holds none of the {expected} spectra that its header announces (truncated)",
             "Copy it again from the instrument.",
         )  # fmt: skip
+    if expected * data[0].nbytes > 100 * path.stat().st_size:
+        raise file_error(
+            path, f"its header announces {expected} spectra, far more than the {len(data)} that it holds (damaged)",
+            "Copy it again from the instrument.",
+        )  # fmt: skip
     if len(data) < expected:
         warnings.warn(
             f"'{path.name}' holds {len(data)} of {expected} spectra: the series was interrupted, "

@@ -136,7 +136,9 @@ def _are_photons(counts: npt.NDArray[Any]) -> bool:
 def whole(counts: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return integers, where the numbers are whole and none is missing."""
     if counts.size and np.all(np.isfinite(counts)) and np.all(counts == np.round(counts)):
-        return counts.astype(np.int32 if np.max(np.abs(counts)) < 2**31 else np.int64)
+        largest = np.max(np.abs(counts))
+        if largest < 2**63:
+            return counts.astype(np.int32 if largest < 2**31 else np.int64)
     return counts
 
 

@@ -128,8 +128,7 @@ class FileInfo:
             f"{Path(self.path).name}  ({_size_text(self.size_bytes)}, read by '{self.reader}')",
             f"  sha256      {self.sha256}",
         ]
-        if self.instrument:
-            lines.append(f"  instrument  {self.instrument}")
+        lines.append(f"  instrument  {self.instrument or 'not stated'}")
         if self.variable is None:
             return "\n".join([*lines, f"  holds       {', '.join(self.variables)}"])
         bounds = "" if self.minimum is None else f", {self.minimum:g} to {self.maximum:g}"
@@ -142,10 +141,14 @@ class FileInfo:
         if self.exposure_s is not None:
             low, high = self.exposure_s
             lines.append(f"  exposure    {low:g} s" + ("" if low == high else f" to {high:g} s"))
+        else:
+            lines.append("  exposure    not stated")
         if self.saturation_level is not None:
             lines.append(
                 f"  saturation  {self.n_saturated} values at {self.saturation_level:g} counts or more"
             )
+        else:
+            lines.append("  saturation  level not stated")
         lines.append(
             f"  missing     {self.n_missing} values, {self.n_missing_spectra} whole spectra"
         )

@@ -16,6 +16,7 @@ from plkit import names
 from plkit.errors import PlkitWarning
 from plkit.io.common import file_error
 from plkit.io.frames import Frames, frames_to_dataset
+from plkit.io.guard import check_xml
 from plkit.io.registry import Reader
 from plkit.io.text import pivot, read_columns
 
@@ -141,6 +142,7 @@ def _footer(path: Path, raw: bytes) -> ET.Element:
             path, f"its XML footer is missing: the file ends after {len(raw)} bytes (truncated)",
             "Copy it again from the instrument.",
         )  # fmt: skip
+    check_xml(path, raw[at:])
     return ET.fromstring(raw[at:])
 
 
@@ -161,7 +163,12 @@ def _frames(
     dtype = np.dtype(_PIXELS[pixel])
     height, width = int(regions[0].get("height", 0)), int(regions[0].get("width", 0))
     n_frames, stride = int(block.get("count", 0)), int(block.get("stride", 0))
-    if _HEADER_BYTES + n_frames * stride > len(raw) or n_frames == 0:
+    if min(n_frames, stride, height, width) < 1 or height * width * dtype.itemsize > stride:
+        raise file_error(
+            path,
+            f"its footer announces {n_frames} frames of {height} × {width} pixels in {stride} bytes",
+        )
+    if _HEADER_BYTES + n_frames * stride > len(raw):
         raise file_error(
             path, f"it does not hold the {n_frames} frames that it announces (truncated)"
         )

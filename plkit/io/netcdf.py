@@ -12,11 +12,11 @@ import xarray as xr
 from plkit import names
 from plkit.errors import PlkitWarning
 from plkit.io.common import file_error
+from plkit.io.guard import HDF5_MAGIC, check_zarr
 from plkit.io.registry import Reader
 
 __all__ = ["NETCDF", "ZARR", "hdf5_attr", "read_netcdf", "read_zarr"]
 
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _SUFFIXES = (".nc", ".nc4", ".cdf", ".netcdf")
 
 
@@ -93,6 +93,7 @@ def read_zarr(
     import zarr  # noqa: F401  (its absence becomes a MissingExtraError)
 
     path = Path(path)
+    check_zarr(path)
     _warn_of_absent_chunks(path)
     # On a local disk, listing the store is as quick as consolidated metadata, which may be absent.
     ds = xr.open_dataset(
@@ -146,7 +147,7 @@ def hdf5_attr(path: Path, name: str) -> Any:
     try:
         with h5py.File(path, "r") as file:
             return file.attrs.get(name)
-    except OSError:
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import xarray as xr
 
 from plkit import schema
-from plkit.errors import DataError, FileFormatError, MissingExtraError, PlkitError
+from plkit.errors import DataError, FileFormatError, MissingExtraError, PlkitError, PlkitWarning
 from plkit.io.common import file_error, finish, measured_variable
+from plkit.io.guard import check_file
 from plkit.io.registry import Reader, detect, get_reader, head_of
 
 __all__ = ["read", "read_unstamped"]
@@ -109,8 +110,9 @@ def _call(reader: Reader, path: Path, options: Mapping[str, Any]) -> xr.Dataset:
             f"the reader '{reader.name}' takes {known}, not '{unknown[0]}'",
         )
     try:
+        check_file(path, head_of(path))
         return reader.read(path, **options)
-    except PlkitError:
+    except (PlkitError, PlkitWarning):  # a warning too, where warnings are made errors
         raise
     except ImportError as exc:
         if reader.extra is None:
@@ -126,8 +128,11 @@ def _call(reader: Reader, path: Path, options: Mapping[str, Any]) -> xr.Dataset:
             "you have no permission to read it",
             "Ask its owner, or copy the file.",
         ) from exc
-    except MemoryError:
-        raise
+    except MemoryError as exc:
+        raise file_error(
+            path, "its numbers need more memory than this machine has",
+            "Open it in parts (netCDF and Zarr: chunks={}), or copy it again if it should be small.",
+        ) from exc  # fmt: skip
     except Exception as exc:
         # Vendor libraries raise anything; the user gets one sentence, the cause stays attached.
         detail = " ".join(str(exc).split())[:120] or type(exc).__name__

@@ -46,8 +46,17 @@ def read_refractive_index(path: Path) -> xr.Dataset:
     import yaml
 
     path = Path(path)
+
+    class WithoutAliases(yaml.SafeLoader):
+        """An alias repeats what it names: a few lines of them would fill the memory."""
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.events.AliasEvent):
+                raise file_error(path, "its YAML has aliases, which no table of n and k needs")
+            return super().compose_node(parent, index)
+
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), WithoutAliases)  # a SafeLoader
     except (yaml.YAMLError, UnicodeDecodeError) as exc:
         raise file_error(path, f"it is not YAML ({str(exc).splitlines()[0]})") from exc
     blocks = content.get("DATA") if isinstance(content, dict) else None

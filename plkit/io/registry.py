@@ -11,6 +11,7 @@ import xarray as xr
 
 from plkit.errors import DataError, FileFormatError
 from plkit.io.common import file_error
+from plkit.io.guard import HDF5_MAGIC, foreign_format
 
 __all__ = ["Reader", "detect", "get_reader", "head_of", "readers"]
 
@@ -65,11 +66,38 @@ def readers() -> tuple[Reader, ...]:
     >>> [r.name for r in readers()][:3]
     ['netcdf', 'zarr', 'andor_sif']
     """
-    from plkit.io import andor, folder, lightfield, luqy, netcdf, refractive, rosetta, table, trpl
+    from plkit.io import (
+        andor,
+        archives,
+        cary,
+        counters,
+        edinburgh,
+        envi,
+        fluoressence,
+        folder,
+        labspec,
+        lightfield,
+        luqy,
+        netcdf,
+        ocean_optics,
+        perkinelmer,
+        photonetc,
+        refractive,
+        rosetta,
+        solis,
+        table,
+        transients,
+        trpl,
+        winspec,
+        witec,
+    )  # fmt: skip
 
     return (
-        netcdf.NETCDF, netcdf.ZARR, andor.READER, lightfield.SPE, *rosetta.READERS,
-        luqy.READER, lightfield.LONG_CSV, refractive.READER, *trpl.READERS, table.READER, folder.READER,
+        netcdf.NETCDF, netcdf.ZARR, andor.READER, lightfield.SPE, winspec.READER, *counters.READERS,
+        witec.READER, photonetc.READER, *rosetta.READERS, archives.READER, envi.READER,
+        luqy.READER, lightfield.LONG_CSV, refractive.READER, labspec.READER, edinburgh.READER,
+        fluoressence.READER, *perkinelmer.READERS, ocean_optics.READER, cary.READER,
+        *transients.READERS, *trpl.READERS, solis.READER, table.READER, folder.READER,
     )  # fmt: skip
 
 
@@ -169,9 +197,17 @@ def detect(path: Path | str) -> Reader:
     """
     path = Path(path)
     head = head_of(path)
+    foreign = foreign_format(head)
+    if foreign is not None and not get_reader("npz").sniff(path, head):
+        raise file_error(path, f"it is {foreign[0]}", foreign[1])
     for reader in readers():
         if reader.sniff(path, head):
             return reader
+    if head.startswith(HDF5_MAGIC):
+        raise file_error(
+            path, "it is an HDF5 file of a layout that plkit does not know, or damaged",
+            'Export it as netCDF or text, or name the reader: plkit.read(path, reader="netcdf").',
+        )  # fmt: skip
     for reader in readers():
         if path.name.lower().endswith(reader.suffixes):
             return reader

@@ -22,8 +22,10 @@ import xarray as xr
 from plkit import names
 from plkit.errors import PlkitWarning
 from plkit.io.common import ask, file_error, metadata_json, warn_of_rate
-from plkit.io.netcdf import HDF5_MAGIC, hdf5_attr
+from plkit.io.guard import HDF5_MAGIC, check_size
+from plkit.io.netcdf import hdf5_attr
 from plkit.io.registry import Reader
+from plkit.io.renishaw import refuse_cut_wdf, wdf_numbers, with_missing_spectra, with_white_light
 from plkit.io.text import known_unit
 
 __all__ = ["READERS", "read_rosetta"]
@@ -59,7 +61,9 @@ def load(module: str, path: Path) -> list[dict[str, Any]]:
     """
     reader = importlib.import_module(f"rsciio.{module}")
     if module == "renishaw":
-        _refuse_cut_wdf(path)
+        refuse_cut_wdf(path)
+    elif module == "hamamatsu":
+        _refuse_cut_img(path)
     log = logging.getLogger("rsciio")
     level = log.level
     log.setLevel(logging.ERROR)
@@ -67,6 +71,14 @@ def load(module: str, path: Path) -> list[dict[str, Any]]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             signals: list[dict[str, Any]] = reader.file_reader(str(path))
+    except Exception as exc:
+        planned, taken = wdf_numbers(path) if module == "renishaw" else (0, 0)
+        if taken < planned:
+            raise file_error(
+                path, f"it holds {taken} of {planned} spectra (interrupted), and RosettaSciIO cannot read the rest",
+                "Open it in WiRE and save it again.",
+            ) from exc  # fmt: skip
+        raise
     finally:
         log.setLevel(level)
     return signals
@@ -76,8 +88,10 @@ def read_rosetta(
     path: Path,
     *,
     module: str,
+    title: str = "",
     signal_dim: str | None = None,
     units: Mapping[str, str] | None = None,
+    white_light: bool = False,
 ) -> xr.Dataset:
     """Read a microscope's file by RosettaSciIO.
 
@@ -87,16 +101,26 @@ def read_rosetta(
         The file.
     module : str
         Name of the format's module in ``rsciio``.
+    title : str, optional
+        What a person calls the format: the attribute ``instrument``.
     signal_dim : str, optional
         What light or electrons are dispersed along, where the file does not name it:
         ``"wavelength"``, ``"energy"``, ``"raman_shift"`` or ``"energy_loss"``.
     units : mapping of str to str, optional
         Units of axes that the file does not state: ``{"wavelength": "nm", "x": "um"}``.
+    white_light : bool, optional
+        Read the microscope's picture too, where the file holds one (Renishaw).
 
     Returns
     -------
     xarray.Dataset
-        ``intensity`` ([time,] [y,] [x,] wavelength or energy or raman_shift or energy_loss) [counts].
+        ``intensity`` ([time,] [y,] [x,] wavelength or energy or raman_shift or energy_loss), or
+        (delay, [y,] [x]) [counts]; ``white_light`` (image_y, image_x, colour) [1] if asked for.
+
+    Warns
+    -----
+    PlkitWarning
+        If the intensity is no counts, or a Renishaw series was interrupted: its missing spectra are NaN.
 
     Raises
     ------
@@ -106,7 +130,8 @@ def read_rosetta(
         If RosettaSciIO is not installed.
     """
     path = Path(path)
-    signals = [s for s in load(module, path) if np.asarray(s["data"]).dtype.kind in "iuf"]
+    all_signals = load(module, path)
+    signals = [s for s in all_signals if np.asarray(s["data"]).dtype.kind in "iuf"]
     found: list[str] = []
     unnamed = False
     for signal in signals:
@@ -114,8 +139,11 @@ def read_rosetta(
             signal["axes"], key=lambda a: a.get("index_in_array", signal["axes"].index(a))
         )
         dims = _dims(axes, signal_dim)
-        if any(d in names.SPECTRAL_DIMS for d in dims):
-            return _dataset(path, signal, axes, dims, units or {})
+        if any(d in names.MEASURED_DIMS for d in dims):
+            ds = _dataset(path, signal, axes, dims, units or {}, title)
+            if module == "renishaw":
+                ds = with_missing_spectra(path, ds)
+            return with_white_light(path, ds, all_signals) if white_light else ds
         found += [str(a.get("name") or "unnamed") for a in axes]
         unnamed = unnamed or any(
             d in ("", names.X, names.Y) and d != _named(a) for d, a in zip(dims, axes, strict=True)
@@ -124,8 +152,8 @@ def read_rosetta(
         raise file_error(path, "it holds no array of numbers with axes")
     if not unnamed:
         raise file_error(
-            path, f"its axes are {', '.join(found)}, none of them spectral",
-            "plkit reads spectra; decay traces and images are out of its scope.",
+            path, f"its axes are {', '.join(found)}, none of them spectral or a delay",
+            "plkit reads spectra and decay traces; images are out of its scope.",
         )  # fmt: skip
     raise ask(
         path, f"the spectral axis (it names its axes {', '.join(found)})",
@@ -164,6 +192,7 @@ def _dataset(
     axes: list[dict[str, Any]],
     dims: list[str],
     units: Mapping[str, str],
+    title: str,
 ) -> xr.Dataset:
     data = np.asarray(signal["data"])
     if data.dtype == np.float16:
@@ -197,7 +226,7 @@ def _dataset(
             )
     metadata = signal.get("metadata", {})
     general = metadata.get("General", {})
-    notes: dict[str, Any] = {"metadata": metadata_json(metadata)}
+    notes: dict[str, Any] = {"instrument": title, "metadata": metadata_json(metadata)}
     if general.get("title"):
         notes["title"] = str(general["title"])
     if general.get("date"):
@@ -232,7 +261,8 @@ def _coordinate(
     path: Path, axis: dict[str, Any], dim: str, units: Mapping[str, str]
 ) -> tuple[str, npt.NDArray[np.float64], dict[str, str]]:
     if "axis" in axis:
-        values = np.asarray(axis["axis"], dtype=np.float64)
+        with np.errstate(invalid="ignore"):  # a damaged number; the check of the axis says so
+            values = np.asarray(axis["axis"], dtype=np.float64)
     else:
         steps = np.arange(int(axis["size"]), dtype=np.float64)
         values = float(axis["offset"]) + float(axis["scale"]) * steps
@@ -255,23 +285,21 @@ def _quantity_unit(signal: dict[str, Any]) -> str:
     return quantity[quantity.find("(") + 1 : quantity.rfind(")")] if "(" in quantity else ""
 
 
-def _refuse_cut_wdf(path: Path) -> None:
-    """Blocks of name (4 bytes), number (4) and length (8) follow each other up to the end of the file.
-
-    Of a file that was cut, RosettaSciIO gives the channels that are left.
-    """
-    size, at = path.stat().st_size, 0
+def _refuse_cut_img(path: Path) -> None:
+    """A header of 64 bytes with width, height and type, a comment, then the pixels."""
     with path.open("rb") as handle:
-        while at < size:
-            handle.seek(at)
-            head = handle.read(16)
-            length = struct.unpack("<8xQ", head)[0] if len(head) == 16 else 16
-            if length < 16 or at + length > size:
-                raise file_error(
-                    path, f"the file ends after {size} bytes, inside one of its blocks (truncated)",
-                    "Copy it again from the instrument.",
-                )  # fmt: skip
-            at += length
+        head = handle.read(64)
+    if len(head) < 64:
+        raise file_error(
+            path,
+            f"it ends after {len(head)} bytes, inside its header of 64 (truncated)",
+            "Copy it again.",
+        )
+    comment, width, height, _, _, kind = struct.unpack_from("<6h", head, 2)
+    bytes_per_pixel = {0: 1, 2: 2, 3: 4}.get(kind, 1)
+    if comment < 0 or width < 1 or height < 1:
+        raise file_error(path, f"its header announces {height} × {width} pixels")
+    check_size(path, f"{height} × {width} pixels", 64 + comment + width * height * bytes_per_pixel)
 
 
 def _sniff_hdf5(path: Path, head: bytes, attr: str, value: str) -> bool:
@@ -286,7 +314,7 @@ def _sniff_delmic(path: Path, head: bytes) -> bool:
     try:
         with h5py.File(path, "r") as file:
             return "Acquisition0" in file
-    except OSError:
+    except (OSError, RuntimeError, ValueError, KeyError):
         return False
 
 
@@ -300,8 +328,8 @@ def _reader(module: str, title: str, suffixes: tuple[str, ...], sniff: Any) -> R
         title=title,
         suffixes=suffixes,
         sniff=sniff,
-        read=partial(read_rosetta, module=module),
-        options=("signal_dim", "units"),
+        read=partial(read_rosetta, module=module, title=title),
+        options=("signal_dim", "units", *(("white_light",) if module == "renishaw" else ())),
         extra="io",
     )
 

@@ -15,6 +15,7 @@ import xarray as xr
 from plkit import names
 from plkit.errors import PlkitWarning
 from plkit.io.common import ask, file_error, spectral_dim_of_unit, warn_of_rate
+from plkit.io.points import place_points, positions
 from plkit.io.registry import Reader
 from plkit.io.text import Columns, known_unit, pivot, quantity_of, read_columns, split_label
 
@@ -41,6 +42,10 @@ class TableOptions:
         The values along ``column_dim``, where no row gives them.
     variable : str, optional
         Name in ``plkit.names.TABLE`` of what was measured; ``intensity`` by default.
+    points : {"grid", "list"}, optional
+        For a list of positions: see :func:`plkit.io.points.place_points`.
+    tolerance_um : float, optional
+        Likewise [µm].
     """
 
     wavelength_unit: str | None = None
@@ -50,6 +55,8 @@ class TableOptions:
     column_unit: str | None = None
     column_values: Any = None
     variable: str | None = None
+    points: str | None = None
+    tolerance_um: float | None = None
 
 
 def read_table(path: Path, **options: Any) -> xr.Dataset:
@@ -307,11 +314,34 @@ def _from_points(
         else:
             variable, value_attrs = _measured(path, label, said)
             values = table.column(index)
-    grid, coords = pivot(path, axes, values)
-    return xr.Dataset(
-        {variable: (tuple(axes), grid, value_attrs)},
-        {d: (d, c, attrs[d]) for d, c in zip(axes, coords, strict=True)},
+    x, y = axes.get(names.X), axes.get(names.Y)
+    if x is None or y is None:
+        grid, coords = pivot(path, axes, values)
+        return xr.Dataset(
+            {variable: (tuple(axes), grid, value_attrs)},
+            {d: (d, c, attrs[d]) for d, c in zip(axes, coords, strict=True)},
+        )
+    # Rows of one position belong together, then the positions to a grid, where they lie on one.
+    factors = {
+        d: names.conversion_factor(attrs[d]["units"], names.unit(d)) or 1.0
+        for d in (names.X, names.Y)
+    }
+    place, where = positions(
+        path,
+        x * factors[names.X],
+        y * factors[names.Y],
+        points=said.points,
+        tolerance_um=said.tolerance_um,
     )
+    rest = {d: c for d, c in axes.items() if d not in (names.X, names.Y)}
+    grid, coords = pivot(path, {names.POINT: place.astype(np.float64), **rest}, values)
+    ds = xr.Dataset(
+        {variable: ((names.POINT, *rest), grid, value_attrs)},
+        {d: (d, c, attrs[d]) for d, c in zip(rest, coords[1:], strict=True)},
+    ).assign_coords(
+        {d: (names.POINT, where[:, i], names.attrs(d)) for i, d in enumerate((names.X, names.Y))}
+    )
+    return place_points(path, ds, points=said.points, tolerance_um=said.tolerance_um)
 
 
 def _restore(table: Columns, note: dict[str, Any]) -> xr.Dataset:

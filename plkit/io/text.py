@@ -26,6 +26,9 @@ __all__ = [
     "split_label",
 ]
 
+MOST_COLUMNS = 100_000
+"""A detector line has some thousands of pixels; more columns than this are no table of spectra."""
+
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eEdD][-+]?\d+)?$|nan$", re.IGNORECASE)
 _COMMENT = ("#", "%", "//", "!")
 # Separator (None: blanks) and decimal sign, in the order in which they are tried.
@@ -99,8 +102,10 @@ class Columns:
         values = self.values[:, index]
         if not np.all(self.integer[index]):
             return values
-        fits = values.size == 0 or np.max(np.abs(values)) < 2**31
-        return values.astype(np.int32 if fits else np.int64)
+        largest = np.max(np.abs(values), initial=0.0)
+        if largest >= 2**63:
+            return values
+        return values.astype(np.int32 if largest < 2**31 else np.int64)
 
 
 def read_columns(path: Path) -> Columns:
@@ -148,6 +153,11 @@ def _find_table(path: Path, lines: Sequence[str]) -> tuple[int, str | None, str]
         if line.startswith(_COMMENT) or not any(c.isdigit() for c in line):
             continue
         for separator, decimal in _DIALECTS:
+            if len(line.split(separator, MOST_COLUMNS)) > MOST_COLUMNS:
+                raise file_error(
+                    path, f"its line {number + 1} has more than {MOST_COLUMNS} columns, which is no table of spectra",
+                    "Write one spectrum per line or per column.",
+                )  # fmt: skip
             cells = [c for c in _split(line, separator) if c]
             if len(cells) >= 2 and all(_is_number(c, decimal) for c in cells):
                 return number, separator, decimal
@@ -255,6 +265,8 @@ def _split_header(lines: Sequence[str]) -> tuple[list[str], str]:
 
 
 def _labels(line: str, separator: str | None, width: int) -> list[str]:
+    if len(line.split(separator, MOST_COLUMNS)) > MOST_COLUMNS:
+        return []
     cells = _split(line, separator)
     if len(cells) != width and separator is None:
         cells = [c.strip() for c in re.findall(r"[^\s()\[\]]+\s*(?:[(\[][^)\]]*[)\]])?", line)]

@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
+import secrets
 import tempfile
-from collections.abc import Callable, Mapping
+import unicodedata
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
 from plkit import names
 from plkit.errors import DataError, FileFormatError, MissingExtraError
-from plkit.io.common import measured_variable, safe_attrs
-from plkit.io.table import PLKIT_MARK
+from plkit.io.common import safe_attrs
+from plkit.io.writing_csv import csv_text
 
-__all__ = ["convert", "write"]
+__all__ = ["Compression", "convert", "write"]
 
 # Bytes of one compressed chunk: whole spectra, some hundred of them.
 _CHUNK_BYTES = 2**20
+_SMALL: Final = 2**13
 _NETCDF, _ZARR, _CSV = (".nc", ".nc4"), (".zarr",), (".csv", ".txt")
 
 
+Compression = Literal["zlib", "zstd", "bitshuffle", "none"]
+
+# Measured (docs/writing.md): counts come out as small by deflate as by anything else, and every
+# program reads it; the other two need a plugin of HDF5 to be read.
+_ENCODINGS: Final[dict[str, dict[str, Any]]] = {
+    "zlib": {"zlib": True, "complevel": 4, "shuffle": True},
+    "zstd": {"compression": "zstd", "complevel": 4, "shuffle": True},
+    "bitshuffle": {"compression": "blosc_lz4", "complevel": 5, "blosc_shuffle": 2},
+    "none": {},
+}
+_FILTERS: Final = {"zstd": "has_zstd_filter", "bitshuffle": "has_blosc_filter"}
+
+
 def write(
-    ds: xr.Dataset | xr.DataTree, path: str | os.PathLike[str], *, overwrite: bool = False
+    ds: xr.Dataset | xr.DataTree,
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    compression: Compression = "zlib",
 ) -> Path:
     """Write a dataset or a tree of results.
 
@@ -40,6 +57,10 @@ def write(
         along one axis).
     overwrite : bool, optional
         Replace an existing file; by default it is kept and an error raised.
+    compression : {"zlib", "zstd", "bitshuffle", "none"}, optional
+        Of netCDF, without loss in any case. ``"zlib"`` is read by every program. ``"zstd"`` halves
+        corrected numbers, ``"bitshuffle"`` writes counts ten times faster; both are read only where
+        HDF5 has the plugin. Zarr has a codec of its own, and CSV none.
 
     Returns
     -------
@@ -50,7 +71,9 @@ def write(
     ------
     DataError
         If the dataset holds what the format cannot: objects, complex numbers, or, for CSV, more than
-        two dims.
+        two dims; or the compression is not known.
+    MissingExtraError
+        If the netCDF library lacks the compression, or Zarr is not installed.
     FileFormatError
         If the file exists, its folder does not, or its suffix is unknown.
 
@@ -71,24 +94,29 @@ def write(
             f"its suffix is '{path.suffix}', not one of {', '.join((*_NETCDF, *_ZARR, *_CSV))}",
         )
     _check_target(path, overwrite)
+    _check_compression(compression, path)
     if isinstance(ds, xr.DataTree):
         if suffix not in _NETCDF:
             raise DataError(
                 f"write '{path.name}'", f"a DataTree goes into netCDF, not {suffix}", "Use .nc."
             )
         tree = ds.map_over_datasets(lambda node: _storable(node, path))
-        encoding = {node.path: _encoding(node.to_dataset(inherit=False)) for node in tree.subtree}
+        encoding = {
+            node.path: _encoding(node.to_dataset(inherit=False), compression)
+            for node in tree.subtree
+        }
         return _through_temporary(
             path, lambda tmp: tree.to_netcdf(tmp, encoding=encoding, engine="netcdf4")
         )
     if suffix in _CSV:
-        text = _csv(_storable(ds, path), path)
+        text = csv_text(_storable(ds, path), path)
         return _through_temporary(path, lambda tmp: tmp.write_text(text, encoding="utf-8"))
     clean = _storable(ds, path)
     if suffix in _ZARR:
         return _write_zarr(clean, path)
     return _through_temporary(
-        path, lambda tmp: clean.to_netcdf(tmp, engine="netcdf4", encoding=_encoding(clean))
+        path,
+        lambda tmp: clean.to_netcdf(tmp, engine="netcdf4", encoding=_encoding(clean, compression)),
     )
 
 
@@ -97,6 +125,7 @@ def convert(
     dst: str | os.PathLike[str],
     *,
     overwrite: bool = False,
+    compression: Compression = "zlib",
     reader: str | None = None,
     **options: Any,
 ) -> Path:
@@ -110,6 +139,8 @@ def convert(
         File to write: ``.nc``, ``.zarr`` or ``.csv``. It appears whole or not at all.
     overwrite : bool, optional
         Replace ``dst`` where it exists.
+    compression : {"zlib", "zstd", "bitshuffle", "none"}, optional
+        Of netCDF, as for :func:`write`.
     reader : str, optional
         Reader of ``src``.
     **options
@@ -137,7 +168,9 @@ def convert(
     from plkit.io.reading import read
 
     _check_target(Path(dst), overwrite)
-    return write(read(src, reader=reader, **options), dst, overwrite=overwrite)
+    _check_compression(compression, Path(dst))
+    ds = read(src, reader=reader, **options)
+    return write(ds, dst, overwrite=overwrite, compression=compression)
 
 
 def _check_target(path: Path, overwrite: bool) -> None:
@@ -165,7 +198,7 @@ def _check_target(path: Path, overwrite: bool) -> None:
 
 def _storable(ds: xr.Dataset, path: Path) -> xr.Dataset:
     """Dataset with attributes that files can hold; refuses what would need a pickle."""
-    out = ds.copy()
+    out = _composed(ds.copy(), path)
     for owner, attrs in [
         ("the dataset", out.attrs),
         *((f"'{n}'", out[n].attrs) for n in out.variables),
@@ -178,7 +211,7 @@ def _storable(ds: xr.Dataset, path: Path) -> xr.Dataset:
                 "Turn it into text, or delete it.",
             ) from exc  # fmt: skip
         attrs.clear()
-        attrs.update(clean)
+        attrs.update({unicodedata.normalize("NFC", k): v for k, v in clean.items()})
     for name, variable in out.variables.items():
         kind = variable.dtype.kind
         texts = kind == "O" and all(isinstance(v, str) for v in np.asarray(variable.values).flat)
@@ -191,12 +224,50 @@ def _storable(ds: xr.Dataset, path: Path) -> xr.Dataset:
     return out
 
 
-def _encoding(ds: xr.Dataset) -> dict[Any, dict[str, Any]]:
+def _composed(ds: xr.Dataset, path: Path) -> xr.Dataset:
+    """Names in the one spelling that netCDF keeps: letters and accents composed (Unicode NFC)."""
+    spelled = {n: unicodedata.normalize("NFC", str(n)) for n in {*ds.variables, *ds.dims}}
+    if len(set(spelled.values())) < len(spelled):
+        twins = [str(n) for n, new in spelled.items() if list(spelled.values()).count(new) > 1]
+        raise DataError(
+            f"write '{path.name}'", f"the names {', '.join(sorted(twins))} differ by their encoding only",
+            "Rename one of them.",
+        )  # fmt: skip
+    return ds.rename({n: new for n, new in spelled.items() if n != new})
+
+
+def _check_compression(compression: str, path: Path) -> None:
+    """Refuse what is not known, or what the netCDF library at hand was built without."""
+    action = f"write '{path.name}'"
+    if compression not in _ENCODINGS:
+        raise DataError(
+            action, f"the compression is {compression!r}, not one of {', '.join(_ENCODINGS)}"
+        )
+    if compression != "zlib" and path.suffix.lower() not in _NETCDF:
+        raise DataError(
+            action, f"compression={compression!r} is a choice for netCDF, not {path.suffix}",
+            "Leave it out, or write .nc.",
+        )  # fmt: skip
+    if compression in _FILTERS:
+        import netCDF4
+
+        with netCDF4.Dataset("nothing", "w", diskless=True) as probe:
+            known = getattr(probe, _FILTERS[compression], None)
+            if known is None or not known():
+                raise MissingExtraError(
+                    action, f"the netCDF library was built without {compression}",
+                    "Leave the compression out, or install netCDF4 from PyPI.",
+                )  # fmt: skip
+
+
+def _encoding(ds: xr.Dataset, compression: str) -> dict[Any, dict[str, Any]]:
     """Lossless compression, in chunks of whole spectra."""
     encoding: dict[Any, dict[str, Any]] = {}
     for name, variable in ds.variables.items():
         if variable.dtype.kind in "iufb" and variable.ndim:
-            encoding[name] = {"zlib": True, "complevel": 4, "shuffle": True}
+            # Blosc refuses buffers of some hundred bytes; such variables are axes.
+            small = variable.size * variable.dtype.itemsize < _SMALL and compression != "none"
+            encoding[name] = dict(_ENCODINGS["zlib" if small else compression])
             if variable.size:
                 encoding[name]["chunksizes"] = _chunks(variable)
         if variable.dtype.kind in "iu":
@@ -224,21 +295,19 @@ def _chunks(variable: xr.Variable) -> tuple[int, ...]:
 
 
 def _through_temporary(path: Path, write_to: Callable[[Path], Any]) -> Path:
+    # The name is known before the file exists, so that an interrupt at any moment finds it.
+    temporary = path.parent / f".{path.stem[:40]}-{secrets.token_hex(6)}{path.suffix}"
     try:
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.stem[:40]}-", suffix=path.suffix, dir=path.parent
-        )
-    except OSError as exc:
-        raise FileFormatError(
-            f"write '{path.name}'",
-            f"no file can be made in '{path.parent}' ({exc.strerror})",
-            "Choose another folder.",
-        ) from exc
-    os.close(handle)
-    temporary = Path(name)
-    try:
+        try:
+            temporary.touch(mode=0o600, exist_ok=False)
+        except OSError as exc:
+            raise FileFormatError(
+                f"write '{path.name}'",
+                f"no file can be made in '{path.parent}' ({exc.strerror})",
+                "Choose another folder.",
+            ) from exc
         write_to(temporary)
-        # mkstemp makes files for the owner alone; give the rights that open() would have given.
+        # It was made for the owner alone; give the rights that open() would have given.
         mask = os.umask(0)
         os.umask(mask)
         temporary.chmod(0o666 & ~mask)
@@ -267,90 +336,11 @@ def _write_zarr(ds: xr.Dataset, path: Path) -> Path:
         # Every chunk, so that one which is absent was lost.
         with zarr.config.set({"array.write_empty_chunks": True}):
             ds.to_zarr(new, mode="w", encoding=encoding, zarr_format=3, consolidated=False)
-        if path.exists():
-            shutil.move(path, old)
-        os.replace(new, path)
+        try:
+            if path.exists():
+                os.replace(path, old)
+            os.replace(new, path)
+        finally:
+            if old.exists() and not path.exists():  # interrupted between the two
+                os.replace(old, path)
     return path
-
-
-def _csv(ds: xr.Dataset, path: Path) -> str:
-    """Text with a note in front that holds what the numbers alone do not say."""
-    action = f"write '{path.name}'"
-    variable = measured_variable(ds)
-    if variable is None:
-        raise DataError(
-            action, "the dataset has no measured variable over a spectral dim or a delay", "Use .nc."
-        )  # fmt: skip
-    da = ds[variable]
-    dims = [str(d) for d in da.dims]
-    if len(dims) > 2:
-        raise DataError(
-            action, f"'{variable}' has {len(dims)} dims ({', '.join(dims)}), not at most 2",
-            "Write netCDF (.nc), or select one spectrum or one axis first.",
-        )  # fmt: skip
-    if dims[-1] not in names.MEASURED_DIMS:
-        kind = "spectral" if any(d in names.SPECTRAL_DIMS for d in dims) else f"'{names.DELAY}'"
-        raise DataError(
-            action,
-            f"the dims are ({', '.join(dims)}), the {kind} one not last",
-            "Call plkit.conform, or write netCDF (.nc).",
-        )
-    for dim in dims:
-        if dim not in ds.coords or ds[dim].dtype.kind not in "iuf":
-            raise DataError(action, f"'{dim}' has no numbers as coordinate", "Write netCDF (.nc).")
-    one_spectrum = len(dims) == 1
-    columns = [
-        str(n) for n, v in ds.data_vars.items() if v.dims == da.dims and v.dtype.kind in "iuf"
-    ]
-    columns = columns if one_spectrum else [variable]
-    rest = ds.drop_vars([*columns, *dims])
-    too_wide = [str(n) for n, v in rest.variables.items() if v.ndim > 1]
-    if too_wide:
-        raise DataError(
-            action,
-            f"'{too_wide[0]}' has {rest[too_wide[0]].ndim} dims beside '{variable}'",
-            "Write netCDF (.nc).",
-        )
-    kept = [*columns, *dims]
-    for name in kept:
-        # Text is read as 64-bit floating point, which holds integers up to 2^53.
-        if ds[name].dtype.kind in "iu" and int(abs(ds[name].astype(object)).max()) > 2**53:
-            raise DataError(action, f"'{name}' holds integers beyond 2^53", "Write netCDF (.nc).")
-    note = {
-        "dims": dims,
-        "columns": columns,
-        "dtypes": {n: ds[n].dtype.str for n in kept},
-        "attrs": {n: ds[n].attrs for n in kept},
-        "rest": rest.to_dict(),
-    }
-    lines = [PLKIT_MARK + json.dumps(note, default=_plain)]
-    if one_spectrum:
-        lines.append(",".join(_label(ds, n) for n in (dims[0], *columns)))
-        table = [ds[n].values for n in (dims[0], *columns)]
-        lines += [",".join(map(_number, row)) for row in zip(*table, strict=True)]
-    else:
-        corner = f"{_label(ds, dims[0])} \\ {_label(ds, dims[1])}"
-        lines.append(",".join([corner, *map(_number, ds[dims[1]].values)]))
-        for value, row in zip(ds[dims[0]].values, da.values, strict=True):
-            lines.append(",".join([_number(value), *map(_number, row)]))
-    return "\n".join(lines) + "\n"
-
-
-def _label(ds: xr.Dataset, name: str) -> str:
-    unit = ds[name].attrs.get("units")
-    return f"{name} ({unit})" if unit else name
-
-
-def _number(value: npt.ArrayLike) -> str:
-    """Shortest text that reads back as the same number."""
-    return str(np.asarray(value)[()])
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, Mapping):
-        return dict(value)
-    return str(value)

@@ -32,7 +32,7 @@ __all__ = ["fit_kinetics"]
 Floats = NDArray[np.float64]
 
 _ACTION: Final = "fit the kinetics"
-_ENGINES: Final = ("varpro", "lmfit")
+_ENGINES: Final = ("batched", "lmfit")
 # A thread costs more than it brings below this number of traces.
 _ROWS_FOR_THREADS: Final = 4000
 
@@ -45,7 +45,7 @@ def fit_kinetics(
     at_s: float | Sequence[float] | None = None,
     stderr: xr.DataArray | ArrayLike | None = None,
     rates: Literal["free", "shared"] | xr.DataArray = "free",
-    engine: str = "varpro",
+    engine: str = "batched",
 ) -> xr.Dataset:
     """Fit two rates and a plateau to the component that falls.
 
@@ -71,8 +71,8 @@ def fit_kinetics(
     rates : {"free", "shared"} or xarray.DataArray, optional
         ``"shared"``: k1 and k2 are the same for all traces; labels over some of the dims: the same
         for all traces of one label. k01, k02 and the plateau stay free.
-    engine : {"varpro", "lmfit"}, optional
-        ``"varpro"``: variable projection, compiled, global optimum without starting values.
+    engine : {"batched", "lmfit"}, optional
+        ``"batched"``: variable projection, compiled, global optimum without starting values.
         ``"lmfit"``: the reference, from several starts, some thousand times slower.
 
     Returns
@@ -132,7 +132,7 @@ def fit_kinetics(
         raise DataError(
             _ACTION,
             f"'engine' is '{engine}', not one of {', '.join(_ENGINES)}",
-            'Use engine="varpro".',
+            'Use engine="batched".',
         )
     if isinstance(rates, str) and rates not in ("free", "shared"):
         raise DataError(
@@ -141,7 +141,7 @@ def fit_kinetics(
     trace, sigma, name = _falling_trace(data, component, stderr)
     traces = stack_traces(trace, TIME, sigma, _ACTION)
     times = _conversion_times(at_s, traces.x)
-    arrays = _fit_lmfit(traces, plateau) if engine == "lmfit" else _fit_varpro(traces, plateau)
+    arrays = _fit_lmfit(traces, plateau) if engine == "lmfit" else _fit_kernels(traces, plateau)
     arrays = _judged(arrays, traces)
     if component is not None:
         _warn_if_rising(traces, arrays, name)
@@ -225,30 +225,31 @@ def _conversion_times(at_s: float | Sequence[float] | None, time: Floats) -> Flo
 # Engines ------------------------------------------------------------------------------------------
 
 
-def _fit_varpro(traces: Traces, plateau: bool) -> FitArrays:
+def _fit_kernels(traces: Traces, plateau: bool) -> FitArrays:
     rows = traces.rows
     order = rates.BIEXPONENTIAL_PARAMETERS
     n_free = 5 if plateau else 4
+    values, covariance = np.full((rows, 5), np.nan), np.full((rows, 5, 5), np.nan)
     if np.unique(traces.x).size < 2:
-        none = np.full((rows, 5), np.nan)
         return FitArrays(
-            order, none, np.full((rows, 5, 5), np.nan), none[:, 0], n_free,
-            np.zeros(rows, np.int64), np.full(rows, FAILED, np.int8),
+            order, values, covariance, values[:, 0], n_free, np.zeros(rows, np.int64),
+            np.full(rows, FAILED, np.int8),
         )  # fmt: skip
-    from plkit.physics.varpro import fit_biexponential
+    from plkit.physics.separable import SeparableModel, fit_separable
 
+    background = ("constant", 1, 1) if plateau else ("none", 1, 0)
+    model = SeparableModel("exponential", 2, *background)
     threads = (os.cpu_count() or 1) if rows >= _ROWS_FOR_THREADS else 1
-    values, covariance, chisqr, nfev, code = fit_biexponential(
-        traces.x, traces.signal, traces.weight, plateau=plateau, threads=threads
-    )
-    if traces.sigma is None:
-        left = (traces.n_points - n_free).astype(float)
-        covariance = (
-            covariance
-            * np.where(left > 0, chisqr / np.where(left > 0, left, 1.0), np.nan)[:, None, None]
-        )
-    status = np.choose(code, [OK, NOT_IDENTIFIABLE, FAILED]).astype(np.int8)
-    return FitArrays(order, values, covariance, chisqr, n_free, nfev, status)
+    found = fit_separable(traces.signal, traces.x, model, sigma=traces.sigma, threads=threads)
+    values[:, :n_free], covariance[:, :n_free, :n_free] = found["params"], found["covariance"]
+    if not plateau:
+        fitted = np.isfinite(values[:, 0])
+        values[fitted, 4] = 0.0
+        covariance[fitted, 4, :] = covariance[fitted, :, 4] = 0.0
+    status = np.where(found["converged"], OK, NOT_IDENTIFIABLE)
+    # of what the kernels judge the rest is judged below, as it is after the reference engine
+    status = np.where(np.isfinite(found["chisqr"]), status, FAILED).astype(np.int8)
+    return FitArrays(order, values, covariance, found["chisqr"], n_free, found["nfev"], status)
 
 
 def _fit_lmfit(traces: Traces, plateau: bool) -> FitArrays:
@@ -260,7 +261,7 @@ def _fit_lmfit(traces: Traces, plateau: bool) -> FitArrays:
 def _model(time: Floats, plateau: bool) -> Model:
     """The lmfit Model with the range of rates that the kernels search."""
     from plkit.models import BiexponentialDecayModel
-    from plkit.physics.varpro import rate_bounds
+    from plkit.physics.separable_problem import rate_bounds
 
     model = BiexponentialDecayModel()
     if np.unique(time).size >= 2:

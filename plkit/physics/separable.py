@@ -31,7 +31,7 @@ in the form of Kaufman, BIT 15, 49 (1975), doi:10.1007/BF01932995.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -52,6 +52,15 @@ Floats = NDArray[np.float64]
 
 _OK, _AT_BOUND, _NOT_IDENTIFIABLE, _NO_SIGNAL, _FAILED = range(5)
 _ACTION: Final = "fit the model"
+# Predicted fall of χ², relative to χ², at which the last step is taken without looking back: a
+# thousandth of σ is left. Without σ the data may have next to no noise: then digits count.
+_CLOSE: Final = 1e-6
+_CLOSE_WITHOUT_SIGMA: Final = 1e-8
+# Full widths, in units of the axis, of a peak that may stand for background and of those that are
+# tried instead; and standard deviations by which χ² is too large for a good fit.
+_WIDE: Final = 0.5
+_NARROW: Final = 0.25
+_POOR: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -117,7 +126,7 @@ def fit_separable(
         of ``model.parameter_names``: zero for what is held, NaN where there is no σ, scaled by
         χ²/ν only where neither σ nor ``poisson`` is given. ``chisqr`` and ``chisqr_constant``
         (rows,) [1]: Σ [(y − model)/σ]², and that of the best constant with the same weights.
-        ``nfev`` and ``n_points`` (rows,) [1]. ``status`` (rows,): 0 ok, 1 at a bound, 2 not
+        ``nfev``, ``n_points`` and ``converged`` (rows,) [1]. ``status`` (rows,): 0 ok, 1 at a bound, 2 not
         identifiable, 3 no signal (no points, or no amplitude), 4 failed. Whether noise alone would
         give as much is left to the caller.
 
@@ -139,6 +148,7 @@ def fit_separable(
     if points > 0 and data.x[-1] > data.x[0] and rows > 0:
         problem = set_up(reduced, data.x, rows)
         _run(problem, data, poisson, threads, out)
+        _try_narrow_peaks(problem, data, poisson, threads, out)
         known = sigma is not None or poisson is not None
         if not known:
             left = (out["n_points"] - problem.n_free).astype(float)
@@ -148,7 +158,7 @@ def fit_separable(
     else:
         out["n_points"] = np.isfinite(data.y).sum(axis=1)
         out["status"] = np.where(out["n_points"] > 0, _FAILED, _NO_SIGNAL).astype(np.int8)
-    del out["code"]
+    out["converged"] = out.pop("code") == 0
     return out if reduced is model else _with_fixed_background(model, reduced, data, out)
 
 
@@ -182,7 +192,8 @@ def _prepare(
         data = data - constant[:, None]
     if slope is not None:
         data = data - slope[:, None] * axis
-    data, deviation = np.ascontiguousarray(data), np.ascontiguousarray(deviation)
+    # numba compiles once more for arrays that cannot be written, for half a minute
+    data, deviation = (np.require(a, requirements=["C", "W"]) for a in (data, deviation))
     if constant is None and slope is None:
         reduced = model if model.parameter_names == reduced.parameter_names else reduced
     return _Data(data, axis, deviation, constant, slope), reduced
@@ -206,10 +217,11 @@ def _run(
 ) -> None:  # fmt: skip
     from plkit.physics.separable_kernels import fit_rows
 
-    noise = (1 if data.sigma.size else 0, 1.0, 0.0, 1)
+    noise = (1, 1.0, 0.0, 1, _CLOSE) if data.sigma.size else (0, 1.0, 0.0, 1, _CLOSE_WITHOUT_SIGMA)
     floors = np.zeros(1)
     if poisson is not None:
-        noise = (2, float(poisson.gain), float(poisson.gain) / data.x.size, int(poisson.rounds))
+        least = float(poisson.gain) / data.x.size
+        noise = (2, float(poisson.gain), least, int(poisson.rounds), _CLOSE)
         floors = np.array([float(poisson.floor)])
         if data.constant is not None:  # its noise stays when it is taken off
             floors = np.ascontiguousarray(floors + float(poisson.gain) * data.constant)
@@ -228,6 +240,55 @@ def _run(
         )  # fmt: skip
 
     _share(fit, data.y.shape[0], threads)
+
+
+def _try_narrow_peaks(
+    problem: Problem, data: _Data, poisson: Poisson | None, threads: int,
+    out: dict[str, NDArray[Any]],
+) -> None:  # fmt: skip
+    """Fit again with narrower peaks where one of several may have taken the place of the background.
+
+    A peak as wide as the axis and a steep background mimic what a peak that was not found adds.
+    Where the second end is lower it is taken: it lies in the whole box as well.
+    """
+    from plkit.physics import separable_kernels as k
+
+    family, terms, qt = problem.spec[0], problem.spec[1], problem.spec[4]
+    widths = np.arange(terms) * qt + 1
+    free = ~problem.held[widths] if family >= k.GAUSSIAN else np.zeros(terms, dtype=bool)
+    if terms < 2 or not free.any():
+        return
+    span, unit = 2.0 * float(problem.axis[3, 1]), float(problem.axis[3, 2])
+    narrow = problem.box.copy()
+    narrow[1, widths[free]] = np.minimum(narrow[1, widths[free]], np.log(_NARROW * span / unit))
+    if np.any(narrow[1] <= narrow[0]) or np.all(narrow[1] == problem.box[1]):
+        return
+    per = qt + (2 if family == k.PSEUDO_VOIGT else 1)
+    with np.errstate(invalid="ignore"):
+        again = (out["params"][:, 2 : per * terms : per] > _WIDE * span).any(axis=1)
+        if data.sigma.size or poisson is not None:
+            n = out["n_points"]
+            again |= out["chisqr"] > n + _POOR * np.sqrt(2.0 * n)
+    rows = np.flatnonzero(again & np.isfinite(out["chisqr"]))
+    if rows.size == 0:
+        return
+    some = [a if a.shape[0] < 2 else a[rows] for a in (data.sigma, problem.held_values)]
+    constant = None if data.constant is None else data.constant[rows]
+    other = _empty(rows.size, out["params"].shape[1])
+    _run(
+        replace(problem, box=narrow, held_values=some[1]),
+        _Data(data.y[rows], data.x, some[0], constant, None), poisson, threads, other,
+    )  # fmt: skip
+    # at the narrower limit it would be no minimum
+    limit = (1.0 - 1e-6) * _NARROW * span
+    other["code"][(other["params"][:, 2 : per * terms : per] >= limit).any(axis=1)] = (
+        k.NOT_CONVERGED
+    )
+    better = other["chisqr"] < out["chisqr"][rows]
+    for name in out:
+        if name != "nfev":
+            out[name][rows[better]] = other[name][better]
+    out["nfev"][rows] += other["nfev"]
 
 
 def _share(fit: Callable[[slice], None], rows: int, threads: int) -> None:

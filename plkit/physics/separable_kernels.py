@@ -27,7 +27,7 @@ import numpy as np
 from numba.core import types
 from numba.extending import intrinsic as _intrinsic
 
-__all__ = ["fit_rows"]
+__all__ = ["fit_rows", "shared_rows"]
 
 EXPONENTIAL: Final = 0
 STRETCHED: Final = 1
@@ -45,10 +45,15 @@ MAX_STEPS: Final = 60
 STRETCH: Final = 16
 """Points of an axis that belong together; rows are padded to a multiple of it."""
 MAX_CANDIDATES: Final = 6
+SAME: Final = 1e-7
+"""Share of χ² that one exponential in place of two of the same rate may cost."""
 DEPENDENT: Final = 1e-11
 """Share of a column that others leave over, below which it counts as their combination."""
-TOLERANCE: Final = 1e-6
-"""Predicted fall of χ², relative to χ², at which the last step is taken without looking back."""
+REST: Final = 1e-3
+"""Share of the tolerance that the steps after the last one may bring: predicted²/predicted before."""
+HOPE: Final = 4.0
+PATIENCE: Final = 3
+"""A search that this many steps and falls of χ² as predicted will not bring below a rival is left."""
 EDGE: Final = 1e-9
 FIRST_DAMPING: Final = 1e-4
 
@@ -716,10 +721,11 @@ def _vanishing(spec, n, w, index):
 
 
 @_njit(_EXACT)
-def _search(spec, pixel, axis, white, box, held, rows, m, limit, rival, steps, w, index):
+def _search(spec, pixel, axis, white, box, held, rows, m, close, limit, rival, steps, w, index):
     """Levenberg–Marquardt from MOVING, which is moved; amplitudes in A_TRY.
 
-    ``limit`` is the χ² above which the tolerance no longer grows with it; a search that will not
+    Where the predicted fall is ``close`` times χ² or less the last step is taken without looking
+    back; ``limit`` is the χ² above which that no longer grows with it. A search that will not
     end below ``rival`` is given up. Returns χ², evaluations, and 0 if it converged, 1 if not, 2 if
     it converged but the products at hand are those of a step that was refused, 3 if given up.
 
@@ -732,7 +738,7 @@ def _search(spec, pixel, axis, white, box, held, rows, m, limit, rival, steps, w
     n, nfev, verdict, stale = 0, 0, 1, False
     banned, vanishing, step_taken, again = 0, 0, False, True
     size, longest, refused, relax = 0.0, np.inf, False, 1.0
-    scale, linear, quadratic = 1.0, 0.0, 0.0
+    scale, linear, quadratic, before = 1.0, 0.0, 0.0, np.inf
     for turn in range(steps + 1):
         if not step_taken:  # evaluate where we are: at first, and with columns banned or back
             for j in range(q):
@@ -753,6 +759,7 @@ def _search(spec, pixel, axis, white, box, held, rows, m, limit, rival, steps, w
                 w[VECTOR, A_TRY, i] = w[VECTOR, A_NEW, i]
             _project(spec, pixel, axis, white, rows, m, n, w, index)
             if step_taken:
+                before = predicted
                 damping = max(damping * (0.1 if good else 1.0), 1e-12)
                 narrow = refused or not good or size > 0.5 * longest
                 longest = (3.0 if good else 1.0) * size if narrow else np.inf
@@ -797,19 +804,19 @@ def _search(spec, pixel, axis, white, box, held, rows, m, limit, rival, steps, w
             quadratic += v * w[VECTOR, STEP, j]
             linear += w[VECTOR, GRAD, j] * w[VECTOR, STEP, j]
         predicted = 2.0 * linear - quadratic - above
-        tolerance = TOLERANCE * min(chi2, limit) + floor
+        tolerance = close * min(chi2, limit) + floor
         calm = damping <= 0.1 and scale == 1.0
         step_taken = True
         if above > 0.0:
             if predicted <= tolerance:  # nothing to gain at zero: back
                 above, step_taken = 0.0, False
                 continue
-        elif predicted <= tolerance and calm:
+        elif predicted <= tolerance and calm and predicted * predicted <= tolerance * before * REST:
             verdict = 0
             if not stale:
                 chi2 -= _last_step(spec, n, predicted, w, index)
             break
-        if calm and turn > 0 and chi2 - 2.0 * predicted > rival - 4.0 * tolerance:
+        if calm and turn > PATIENCE and chi2 - HOPE * predicted > rival - 4.0 * tolerance:
             verdict = 3
             break
         if not stale and above == 0.0:
@@ -900,19 +907,60 @@ def _information(spec, held, w, index):
 
 @_njit(_EXACT)
 def _report(spec, axis, held, w, index, row, values, cov):
-    """Write values and covariance of a row in reported parameters."""
+    """Write values and covariance of a row from the products at hand."""
+    _information(spec, held, w, index)
+    good = _invert(w, np.int64(FULL), spec[3] + spec[5], index)
+    if not good and _leave_out_zeros(spec, w, index):
+        good = _invert(w, np.int64(FULL), spec[3] + spec[5], index)
+    _write(spec, axis, held, good, w, index, row, values, cov)
+
+
+@_njit(_EXACT)
+def _leave_out_zeros(spec, w, index):
+    """Take the columns that are at zero out of ALIVE; False if there are none."""
+    dead = False
+    for i in range(spec[3]):
+        if w[VECTOR, A, i] == 0.0 and index[ALIVE, i] == 1:
+            index[ALIVE, i] = 0
+            dead = True
+    return dead
+
+
+@_njit(_EXACT)
+def _report_shared(spec, axis, total, w, index, row, values, cov):
+    """The same where a group has the shape parameters in common.
+
+    ``total`` is what all rows of the group say of them, amplitudes projected out. It takes the
+    place of what this row alone says.
+    """
+    p, q = spec[3], spec[5]
+    for j in range(q):
+        index[MARKS, j] = 0
+    _information(spec, index[MARKS], w, index)
+    for j in range(q):
+        index[ALIVE, p + j] = 0
+    known = _invert(w, np.int64(FULL), p, index)
+    if not known and _leave_out_zeros(spec, w, index):
+        known = _invert(w, np.int64(FULL), p, index)
+    for j in range(q):
+        index[ALIVE, p + j] = 1
+        for k in range(j, q):
+            v = total[j, k]
+            for a in range(p):
+                for b in range(p):
+                    if known and index[ALIVE, a] == 1 and index[ALIVE, b] == 1:
+                        v += w[FULL, a, p + j] * w[INVERSE, a, b] * w[FULL, b, p + k]
+            w[FULL, p + j, p + k] = v
+    good = known and _invert(w, np.int64(FULL), p + q, index)
+    _write(spec, axis, index[MARKS], good, w, index, row, values, cov)
+
+
+@_njit(_EXACT)
+def _write(spec, axis, held, good, w, index, row, values, cov):
+    """Turn THETA, A and INVERSE into reported parameters and their covariance."""
     family, terms, columns, p, qt, q = spec[0], spec[1], spec[2], spec[3], spec[4], spec[5]
     n, sign = p + q, float(spec[8])
     middle, half, unit = axis[3, 0], axis[3, 1], axis[3, 2]
-    _information(spec, held, w, index)
-    good = _invert(w, np.int64(FULL), n, index)
-    if not good:  # without the columns that are at zero
-        dead = False
-        for i in range(p):
-            if w[VECTOR, A, i] == 0.0:
-                index[ALIVE, i] = 0
-                dead = True
-        good = dead and _invert(w, np.int64(FULL), n, index)
     per = qt + 1 + (1 if family == PSEUDO_VOIGT else 0)  # reported parameters per term
     last = per * terms
     size = last + p - columns
@@ -1668,6 +1716,8 @@ _MORE: Final = 2  # starts from the other basins
 _FEWER: Final = 3  # evaluate the terms found so far
 _GROW: Final = 4  # starts with one term more
 _SETTLE: Final = 5  # evaluate the best once more
+_ONE_LESS: Final = 6  # two exponentials of one rate: search with one exponential less
+_TWINS: Final = 7  # evaluate what was found so, with an exponential of amplitude zero beside it
 
 
 @_njit(_EXACT)
@@ -1677,9 +1727,43 @@ def _vector(w, source, target, n):
 
 
 @_njit(_EXACT)
+def _twins(spec, box, held, n_held, w, index):
+    """Two live exponentials that nothing tells apart: their numbers as 16 i + j, −1 if none.
+
+    BASE then has the rates with one in place of the two, at place i.
+    """
+    terms = spec[1]
+    if spec[0] != EXPONENTIAL or terms < 2 or n_held > 0:
+        return -1
+    first, second, closest = -1, -1, 0.1
+    for i in range(terms):
+        for j in range(i + 1, terms):
+            if held[i] or held[j] or box[0, i] != box[0, j] or box[1, i] != box[1, j]:
+                continue
+            apart = abs(w[VECTOR, THETA, i] - w[VECTOR, THETA, j])
+            if apart < closest and w[VECTOR, A, i] * w[VECTOR, A, j] > 0.0:
+                first, second, closest = i, j, apart
+    if first < 0:
+        return -1
+    _information(spec, held, w, index)
+    if _invert(w, np.int64(FULL), spec[3] + spec[5], index):
+        return -1
+    a, b = w[VECTOR, A, first], w[VECTOR, A, second]
+    c = 0
+    for i in range(terms):
+        if i != second:
+            w[VECTOR, BASE, c] = w[VECTOR, THETA, i]
+            if i == first:
+                x, y = w[VECTOR, THETA, first], w[VECTOR, THETA, second]
+                w[VECTOR, BASE, c] = (a * x + b * y) / (a + b)
+            c += 1
+    return 16 * first + second
+
+
+@_njit(_EXACT)
 def _fit_row(
-    spec, first, pixel, axis, sw, y, white, box, held, n_held, rows, m, limit, grid, grid_theta,
-    shared, shared_ch, own_ch, line, weight, signal, score, picks, w, index,
+    spec, first, pixel, axis, sw, y, white, box, held, n_held, rows, m, close, limit, grid,
+    grid_theta, shared, shared_ch, own_ch, line, weight, signal, score, picks, w, index,
 ):  # fmt: skip
     """Fit one row with given weights; returns χ², evaluations and convergence; THETA and A.
 
@@ -1691,7 +1775,7 @@ def _fit_row(
     best, converged, at_hand, own_is_ready = np.inf, False, False, False
     before, evaluations = 0.0, 0
     k, count, steps, keep = terms, 1, MAX_STEPS, True
-    stage, residual, tried = _GROW, 0, -1
+    stage, residual, tried, twin, alone = _GROW, 0, -1, -2, np.inf
     for j in range(spec[5]):
         w[START, 0, j] = w[VECTOR, THETA, j]
     fresh = first and n_held < terms
@@ -1725,8 +1809,8 @@ def _fit_row(
                 for j in range(q):
                     w[VECTOR, MOVING, j] = min(max(w[START, c, j], box[0, j]), box[1, j])
                 chi2, nfev, verdict = _search(
-                    part, pixel, axis, white, box, held, rows, m, limit, best if keep else np.inf,
-                    steps, w, index,
+                    part, pixel, axis, white, box, held, rows, m, close, limit,
+                    best if keep else np.inf, steps, w, index,
                 )  # fmt: skip
                 evaluations += nfev
                 if not keep:
@@ -1738,7 +1822,25 @@ def _fit_row(
                     _vector(w, np.int64(A_TRY), np.int64(A), part[3])
                 else:
                     at_hand = False
-        if stage == _SETTLE:
+        if stage == _ONE_LESS:
+            if alone <= best * (1.0 + SAME) + 1e-15 * w[GRAM, part[3], part[3]]:
+                for j in range(terms):
+                    c = j if j < twin % 16 else (twin // 16 if j == twin % 16 else j - 1)
+                    w[START, 0, j] = w[VECTOR, MOVING, c]
+                stage = _TWINS
+            else:
+                for j in range(terms):
+                    w[START, 0, j] = w[VECTOR, THETA, j]
+                stage = _SETTLE
+            part, steps, keep = _stage(spec, k), 0, False
+            _lay_out(part, axis, sw, y, white, rows, m, w)
+            continue
+        if stage == _TWINS:
+            best = before
+            _vector(w, np.int64(MOVING), np.int64(THETA), terms)
+            _vector(w, np.int64(A_TRY), np.int64(A), part[3])
+            for j in range(terms):  # the last step may have moved the one that is live
+                w[VECTOR, THETA, j] = w[START, 0, j]
             break
         if stage == _BESIDE:
             _companions(part, grid_theta.shape[0], rows, m, w, index, own_ch)
@@ -1794,7 +1896,15 @@ def _fit_row(
                 stage = _MORE
             continue
         if k == terms and at_hand:
-            break
+            twin = _twins(part, box, held, n_held, w, index) if twin == -2 else -1
+            if twin < 0:
+                break
+            part = _stage(spec, k - 1)
+            _lay_out(part, axis, sw, y, white, rows, m, w)
+            for j in range(k - 1):
+                w[START, 0, j] = w[VECTOR, BASE, j]
+            count, stage, steps, keep = 1, _ONE_LESS, MAX_STEPS, False
+            continue
         count, steps, keep = 1, 0, False
         for j in range(qt * k):
             w[START, 0, j] = w[VECTOR, THETA, j]
@@ -1857,7 +1967,10 @@ def _order(spec, w, index):
             x, v = w[VECTOR, THETA, qt * u], w[VECTOR, THETA, qt * t]
             if spec[0] == EXPONENTIAL:
                 x, v = -x, -v
-            if x < v or (x == v and u < t):
+            first = u < t
+            if spec[0] == EXPONENTIAL and (w[VECTOR, A, u] == 0.0) != (w[VECTOR, A, t] == 0.0):
+                first = w[VECTOR, A, u] != 0.0  # of equal rates that of amplitude zero comes last
+            if x < v or (x == v and first):
                 rank += 1
         index[PLACE, t] = rank
 
@@ -1877,7 +1990,8 @@ def fit_rows(
     sigmas : array, shape (rows or 1, points) or (0, 0)
         One σ of every point.
     noise : tuple
-        Mode (0 unit weights, 1 σ, 2 Poisson), gain, least expected signal, rounds.
+        Mode (0 unit weights, 1 σ, 2 Poisson), gain, least expected signal, rounds, and the
+        predicted fall of χ², relative to χ², at which a search ends.
     floors : array, shape (rows or 1,)
         Variance that does not follow from the model.
     spec : tuple of int
@@ -1895,7 +2009,7 @@ def fit_rows(
     places : array of int
         Place of each term in the report.
     """
-    mode, gain, least, rounds = noise
+    mode, gain, least, rounds, close = noise
     mp = axis.shape[1]
     p, q, nb_ = spec[3], spec[5], spec[7]
     count = grid_theta.shape[0]
@@ -1952,8 +2066,8 @@ def fit_rows(
             if r > 0:
                 _reweight(spec, rows, sw, m, gain, least, floor, w)
             chi2, nfev, converged = _fit_row(
-                spec, r == 0, pixel, axis, sw, y, white, box, held, n_held, rows, mp, limit, grid,
-                grid_theta, shared, shared_ch, own_ch, line, weight, signal, score, picks, w, index,
+                spec, r == 0, pixel, axis, sw, y, white, box, held, n_held, rows, mp, close, limit,
+                grid, grid_theta, shared, shared_ch, own_ch, line, weight, signal, score, picks, w, index,
             )  # fmt: skip
             total += nfev
             if r > 0 and nfev <= 1:
@@ -1964,6 +2078,67 @@ def fit_rows(
         chi2s[row], nfevs[row] = chi2, total
         constants[row] = _constant(sw, y, mp)
         codes[row] = CONVERGED if converged else NOT_CONVERGED
+
+
+@_entry
+def shared_rows(
+    axis, m, ys, sigmas, spec, pixel, sort, places, group, theta, total, last, hess, grad, chi2s,
+    models, values, covariance, constants, points, codes,
+):  # fmt: skip
+    """χ² of every row at the shape parameters of its group, and what it says of their next step.
+
+    Parameters
+    ----------
+    axis, m, ys, sigmas, spec, pixel, sort, places
+        As for :func:`fit_rows`; without any σ all points count alike.
+    group : array of int
+        Group of every row.
+    theta : array, shape (groups, non-linear parameters)
+        Where to evaluate.
+    total : array, shape (groups, non-linear parameters, the same)
+        Sum of ``hess`` over all rows of each group; needed with ``last``.
+    last : bool
+        True fills ``models`` … ``covariance`` too.
+    hess, grad : arrays
+        Receive the sums over these rows: normal equations, amplitudes projected out.
+    chi2s, models, values, covariance, constants, points, codes
+        Receive what there is of every row.
+    """
+    mp = axis.shape[1]
+    p, q = spec[3], spec[5]
+    rows = np.zeros((SIZE, mp + 16))
+    w, index = np.zeros((LAYERS, 24, 20)), np.zeros((8, 24), np.int64)
+    y, sw, white = np.zeros(mp), np.zeros(mp), np.zeros(mp)
+    for t in range(spec[1]):
+        index[PLACE, t] = places[t]
+    mode = np.int64(1 if sigmas.shape[0] > 0 else 0)
+    for row in range(ys.shape[0]):
+        g = group[row]
+        n = _load(ys, sigmas, row, m, mode, 1.0, 0.0, y, sw)
+        points[row] = n
+        if n < p:
+            codes[row] = TOO_FEW if n > 0 else NO_POINTS
+            continue
+        for j in range(q):
+            w[VECTOR, TRIAL, j] = w[VECTOR, MOVING, j] = w[VECTOR, THETA, j] = theta[g, j]
+        _lay_out(spec, axis, sw, y, white, rows, mp, w)
+        chi2s[row], live = _evaluate(
+            spec, pixel, axis, white, rows, mp, np.int64(0), w, index
+        )  # fmt: skip
+        _vector(w, np.int64(A_NEW), np.int64(A_TRY), p)
+        _project(spec, pixel, axis, white, rows, mp, live, w, index)
+        for j in range(q):
+            grad[g, j] += w[VECTOR, GRAD, j]
+            for k in range(q):
+                hess[g, j, k] += w[HESS, j, k]
+        if last:
+            for i in range(m):
+                models[row, i] = (rows[p, i] - rows[p + 1, i]) / sw[i] if sw[i] > 0.0 else np.nan
+            _vector(w, np.int64(A_NEW), np.int64(A), p)
+            if sort:
+                _order(spec, w, index)
+            _report_shared(spec, axis, total[g], w, index, row, values, covariance)
+            constants[row] = _constant(sw, y, mp)
 
 
 @_njit(_SUMS)

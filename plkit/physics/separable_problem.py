@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from plkit.errors import DataError
 from plkit.physics.constants import FWHM_PER_SIGMA
 
-__all__ = ["FAMILIES", "Problem", "SeparableModel", "set_up", "without_fixed_background"]
+__all__ = [
+    "FAMILIES",
+    "Problem",
+    "SeparableModel",
+    "rate_bounds",
+    "set_up",
+    "without_fixed_background",
+]
 
 Floats = NDArray[np.float64]
 
@@ -141,6 +148,28 @@ class Problem:
         return self.spec[3] + int(np.sum(~self.held))
 
 
+def rate_bounds(time: Floats) -> tuple[float, float]:
+    """Range in which rates are searched.
+
+    Parameters
+    ----------
+    time : numpy.ndarray
+        Ascending times of a trace, at least two different ones [s].
+
+    Returns
+    -------
+    tuple of float
+        From a twentieth of 1/record to two per shortest step [1/s].
+
+    Examples
+    --------
+    >>> tuple(round(k, 6) for k in rate_bounds(np.arange(0.0, 501.0)))
+    (0.0001, 2.0)
+    """
+    steps = np.diff(time)
+    return 0.05 / float(time[-1] - time[0]), 2.0 / float(np.min(steps[steps > 0]))
+
+
 def _refuse(reason: str) -> DataError:
     return DataError(_ACTION, reason)
 
@@ -202,7 +231,7 @@ def without_fixed_background(
     return reduced, values[0], values[1]
 
 
-def set_up(model: SeparableModel, x: Floats, rows: int) -> Problem:
+def set_up(model: SeparableModel, x: Floats, rows: int, *, shared: bool = False) -> Problem:
     """Make the problem of a model on an axis.
 
     Parameters
@@ -213,6 +242,8 @@ def set_up(model: SeparableModel, x: Floats, rows: int) -> Problem:
         Ascending, at least two different values.
     rows : int
         Number of rows, for values that are held per row.
+    shared : bool, optional
+        True where rows share all that is not an amplitude, the share of a Lorentzian included.
     """
     from plkit.physics import separable_kernels as k
 
@@ -227,7 +258,7 @@ def set_up(model: SeparableModel, x: Floats, rows: int) -> Problem:
     }
     family, n = codes[model.family], model.n_terms
     names = [model.term_names(t)[1:] for t in range(n)]
-    if family == k.PSEUDO_VOIGT and not _share_is_linear(model, names):
+    if family == k.PSEUDO_VOIGT and (shared or not _share_is_linear(model, names)):
         family = k.PSEUDO_VOIGT_MIX
     per = 2 if family == k.PSEUDO_VOIGT else 1
     qt = len(names[0]) - (1 if family == k.PSEUDO_VOIGT else 0)
@@ -302,8 +333,9 @@ def _default_limits(base: str, x: Floats) -> tuple[float, float, float]:
     steps = np.diff(x)
     step, span = float(np.min(steps[steps > 0])), float(x[-1] - x[0])
     first, last = float(x[0]), float(x[-1])
+    slow, fast = rate_bounds(x)
     known = {
-        "rate": (math.log(0.05 / span), math.log(2.0 / step), 2.0),
+        "rate": (math.log(slow), math.log(fast), 2.0),
         "exponent": (0.05, 1.0, 0.3),
         "centre": (first - 0.25 * span, last + 0.25 * span, 0.2 * span),
         "fwhm": (math.log(0.2 * step), math.log(4.0 * span), 1.0),

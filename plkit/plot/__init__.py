@@ -12,6 +12,7 @@ from plkit.plot.arrhenius import plot_arrhenius, plot_diffusion
 from plkit.plot.interactive import hv_arrhenius, hv_kinetics, hv_map, hv_spectra
 from plkit.plot.kinetics import plot_conversion, plot_kinetics
 from plkit.plot.maps import plot_composition, plot_map
+from plkit.plot.noise import plot_photon_transfer
 from plkit.plot.output import save_figure
 from plkit.plot.profile import plot_profile
 from plkit.plot.spectra import plot_spectra, plot_spectral_movie
@@ -30,6 +31,7 @@ __all__ = [
     "plot_diffusion",
     "plot_kinetics",
     "plot_map",
+    "plot_photon_transfer",
     "plot_profile",
     "plot_spectra",
     "plot_spectral_movie",

@@ -34,6 +34,7 @@ __all__ = [
     "default_design",
     "draw_truth",
     "pristine_spectrum",
+    "simulate_dark",
     "simulate_exposure",
     "simulate_map",
     "simulate_recovery",
@@ -419,7 +420,8 @@ def simulate_reference(
     return _measure(design, xr.DataArray(each, coords, tuple(coords)), 1.0, rng)
 
 
-def _simulate_dark(design: StudyDesign, rng: np.random.Generator) -> xr.Dataset:
+def simulate_dark(design: StudyDesign, rng: np.random.Generator) -> xr.Dataset:
+    """Spectra without light, dims (time, wavelength)."""
     time = np.arange(design.reference_frames) + 0.5
     coords = {TIME: _axis(TIME, time), WAVELENGTH: wavelength_axis()}
     nothing = xr.DataArray(np.zeros((time.size, 256)), coords, tuple(coords))
@@ -506,7 +508,7 @@ def study_files(design: StudyDesign, seed: int) -> dict[str, Callable[[], xr.Dat
         add(f"{s.name}.nc", lambda rng, s=s: simulate_exposure(design, s, truth[s.name], rng))  # type: ignore[misc]
     for x in _LINES:
         add(f"references/x{x:.1f}.nc", lambda rng, x=x: simulate_reference(design, x, rng))  # type: ignore[misc]
-    add("dark.nc", lambda rng: _simulate_dark(design, rng))
+    add("dark.nc", lambda rng: simulate_dark(design, rng))
     last = design.samples[-1]
     add(
         f"{last.name}_recovery.nc",

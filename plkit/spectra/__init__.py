@@ -5,15 +5,18 @@ transforms ``noise_gain`` and ``noise_floor`` together with ``intensity``, keeps
 variables, and adds a line to ``attrs["history"]``.
 """
 
-from plkit.spectra.axes import calibrate_wavelength, to_energy, to_wavelength
+from plkit.spectra.axes import to_air, to_energy, to_vacuum, to_wavelength
 from plkit.spectra.baseline import subtract_baseline
+from plkit.spectra.calibration import LAMP_LINES, calibrate_wavelength, find_lines
 from plkit.spectra.cosmic import despike
 from plkit.spectra.detector import divide_response, mask_saturation, subtract_dark
 from plkit.spectra.drift import apply_drift, estimate_drift
-from plkit.spectra.noise import estimate_noise, variance
+from plkit.spectra.noise import set_noise, variance
 from plkit.spectra.select import bin_spectra, crop
+from plkit.spectra.transfer import estimate_noise, photon_transfer
 
 __all__ = [
+    "LAMP_LINES",
     "apply_drift",
     "bin_spectra",
     "calibrate_wavelength",
@@ -22,10 +25,15 @@ __all__ = [
     "divide_response",
     "estimate_drift",
     "estimate_noise",
+    "find_lines",
     "mask_saturation",
+    "photon_transfer",
+    "set_noise",
     "subtract_baseline",
     "subtract_dark",
+    "to_air",
     "to_energy",
+    "to_vacuum",
     "to_wavelength",
     "variance",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,7 +12,15 @@ import xarray as xr
 from plkit import names, schema
 from plkit.errors import DataError, PlkitWarning
 
-__all__ = ["attach_intensity", "drop_saturation", "enter", "noise_terms", "saturation_level"]
+__all__ = [
+    "attach_intensity",
+    "drop_saturation",
+    "enter",
+    "labelled",
+    "noise_terms",
+    "require_number",
+    "saturation_level",
+]
 
 _INTENSITY = names.INTENSITY
 
@@ -22,11 +32,7 @@ def enter(ds: xr.Dataset, action: str) -> tuple[xr.Dataset, str]:
     any arithmetic (uint16 would wrap around), anything that cannot be mended is refused.
     """
     if not isinstance(ds, xr.Dataset):
-        raise DataError(
-            action,
-            f"the argument is a {type(ds).__name__}, not a Dataset with '{_INTENSITY}'",
-            f'Use da.to_dataset(name="{_INTENSITY}").',
-        )
+        raise _no_dataset(labelled(ds, "argument", action), action)
     if _INTENSITY not in ds.data_vars:
         found = ", ".join(map(str, ds.data_vars)) or "nothing"
         raise DataError(
@@ -59,6 +65,42 @@ def enter(ds: xr.Dataset, action: str) -> tuple[xr.Dataset, str]:
                 saturation_level=xr.DataArray(level, attrs=names.attrs("saturation_level"))
             )
     return ds, dim
+
+
+def _no_dataset(value: object, action: str) -> DataError:
+    return DataError(
+        action,
+        f"the argument is a {type(value).__name__}, not a Dataset with '{_INTENSITY}'",
+        f'Use da.to_dataset(name="{_INTENSITY}").',
+    )
+
+
+def labelled(value: object, what: str, action: str) -> xr.Dataset | xr.DataArray:
+    """Return labelled data; anything else, most often the path of a file, is refused."""
+    if isinstance(value, xr.Dataset | xr.DataArray):
+        return value
+    if isinstance(value, str | os.PathLike):
+        path = os.fspath(value)
+        raise DataError(
+            action, f"the {what} is the text {path!r}, not a dataset",
+            f"Read the file first: plkit.read({path!r}).",
+        )  # fmt: skip
+    raise DataError(
+        action,
+        f"the {what} is of type {type(value).__name__}, not a Dataset or DataArray",
+        "Give its values names and axes, so that channels can be compared.",
+    )
+
+
+def require_number(value: float, name: str, action: str) -> float:
+    """Return the value as float, if it is a finite number."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise DataError(action, f"'{name}' is {value!r}, not a finite number")
+    return number
 
 
 def saturation_level(ds: xr.Dataset) -> float | None:

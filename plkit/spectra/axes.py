@@ -1,21 +1,19 @@
-"""The spectral axis: wavelength and energy, calibration."""
+"""The spectral axis: wavelength and energy, air and vacuum."""
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike
 
 from plkit import names, schema
-from plkit.errors import DataError, PlkitWarning
+from plkit.errors import DataError
 from plkit.names import ENERGY, WAVELENGTH
 from plkit.physics import photons
 from plkit.spectra._door import attach_intensity, drop_saturation, enter
 
-__all__ = ["calibrate_wavelength", "to_energy", "to_wavelength"]
+__all__ = ["to_air", "to_energy", "to_vacuum", "to_wavelength"]
 
 _DENSITY = "counted_per"
 _MEDIUM = "medium"
@@ -168,97 +166,91 @@ def _convert(
     return attach_intensity(out, out[names.INTENSITY], step)
 
 
-def calibrate_wavelength(
-    ds: xr.Dataset, measured_nm: ArrayLike, true_nm: ArrayLike, *, degree: int = 1
-) -> xr.Dataset:
-    """Correct the wavelength axis from lines of a lamp or laser.
+def to_vacuum(ds: xr.Dataset) -> xr.Dataset:
+    """Give wavelengths that were measured in air as they are in vacuum.
 
     Parameters
     ----------
     ds : xarray.Dataset
-        With ``intensity`` (…, wavelength) [counts].
-    measured_nm : array_like
-        Where the lines appear on the axis (line) [nm].
-    true_nm : array_like
-        Where they belong (line) [nm], in the medium of the axis.
-    degree : int, optional
-        Degree of the correction: 0 shifts, 1 also stretches.
+        With ``intensity`` (…, wavelength) [counts]; ``wavelength`` [nm] in air, as spectrometers
+        give it.
 
     Returns
     -------
     xarray.Dataset
-        ``ds`` on the corrected axis, with ``wavelength_stderr`` (wavelength) [nm].
+        ``ds`` with ``wavelength`` [nm] in vacuum, some 0.03 % longer, and said so in its attribute
+        ``medium``, which ``to_energy`` and ``to_air`` heed. A ``wavelength_stderr`` is kept.
 
     Raises
     ------
     DataError
-        If there are not more lines than ``degree``, or the corrected axis would not ascend.
-
-    Warns
-    -----
-    PlkitWarning
-        If there are just enough lines, so that nothing is known about the error.
+        If the axis says that it is in vacuum, or wavelengths lie below 185 nm.
 
     Notes
     -----
-    true − measured is fitted by a polynomial in the measured wavelength. σ of the axis is
-    √(p(λ)ᵀ C p(λ)) with the covariance C of the coefficients, scaled by the scatter of the lines;
-    it grows where the axis leaves the lines. It is common to all spectra. Intensities are left as
-    they are: a stretch of 1e-4 changes them by as much.
+    λ_vacuum = n λ_air. Each channel keeps its counts and its noise: n changes by so little over an
+    axis that the widths of channels change alike within 1e-5.
+
+    References
+    ----------
+    P. E. Ciddor, Appl. Opt. 35, 1566 (1996), doi:10.1364/AO.35.001566
 
     Examples
     --------
-    >>> ds = xr.Dataset({"intensity": ("wavelength", [1.0, 2.0], {"units": "counts"})},
-    ...                 {"wavelength": ("wavelength", [500.0, 600.0], {"units": "nm"})})
-    >>> calibrate_wavelength(ds, [500, 550, 600], [500.2, 550.3, 600.4]).wavelength.values.tolist()
-    [500.2, 600.4]
+    >>> ds = xr.Dataset({"intensity": ("wavelength", [1.0], {"units": "counts"})},
+    ...                 {"wavelength": ("wavelength", [632.816], {"units": "nm"})})  # HeNe laser
+    >>> print(to_vacuum(ds).wavelength.values.round(3))
+    [632.991]
     """
-    action = "calibrate the wavelength"
+    return _in_medium(ds, "vacuum", "give wavelengths in vacuum")
+
+
+def to_air(ds: xr.Dataset) -> xr.Dataset:
+    """Give wavelengths in vacuum as they are in air, where spectrometers measure them.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        With ``intensity`` (…, wavelength) [counts]; ``wavelength`` [nm] with the attribute
+        ``medium`` ``"vacuum"``.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``ds`` with ``wavelength`` [nm] in air.
+
+    Raises
+    ------
+    DataError
+        If the axis does not say that it is in vacuum.
+
+    See Also
+    --------
+    to_vacuum : the inverse.
+
+    Examples
+    --------
+    >>> ds = xr.Dataset({"intensity": ("wavelength", [1.0], {"units": "counts"})},
+    ...                 {"wavelength": ("wavelength", [632.816], {"units": "nm"})})
+    >>> print(to_air(to_vacuum(ds)).wavelength.values.round(6))
+    [632.816]
+    """
+    return _in_medium(ds, "air", "give wavelengths in air")
+
+
+def _in_medium(ds: xr.Dataset, medium: photons.Medium, action: str) -> xr.Dataset:
     ds, dim = enter(ds, action)
     if dim != WAVELENGTH:
         raise DataError(action, f"the spectral dimension is '{dim}', not '{WAVELENGTH}'")
-    found = np.atleast_1d(np.asarray(measured_nm, dtype=np.float64))
-    true = np.atleast_1d(np.asarray(true_nm, dtype=np.float64))
-    if found.shape != true.shape or found.ndim != 1:
-        raise DataError(action, f"there are {found.size} measured lines, not {true.size}")
-    if not (np.all(np.isfinite(found)) and np.all(np.isfinite(true))):
-        raise DataError(action, "a line is NaN, not a number in nm")
-    if degree < 0 or np.unique(found).size <= degree:
-        raise DataError(
-            action,
-            f"{np.unique(found).size} lines do not fix a correction of degree {degree},"
-            f" not at least {degree + 1}",
-            "Add lines, or lower the degree.",
-        )
-    # centred and scaled, so that the powers stay of one size
-    centre, span = found.mean(), max(float(np.ptp(found)), 1.0)
-    axis = ds[WAVELENGTH].values.astype(np.float64)
-    design = np.vander((found - centre) / span, degree + 1)
-    on_axis = np.vander((axis - centre) / span, degree + 1)
-    coefficients, *_ = np.linalg.lstsq(design, true - found, rcond=None)
-    residual = true - found - design @ coefficients
-    dof = found.size - degree - 1
-    if dof == 0:
-        warnings.warn(
-            f"{found.size} lines just fix a correction of degree {degree}: its error is not known.",
-            PlkitWarning,
-            stacklevel=2,
-        )
-    scatter2 = float(residual @ residual) / dof if dof else np.nan
-    cov = np.linalg.inv(design.T @ design) * scatter2
-    error = np.sqrt(np.einsum("ij,jk,ik->i", on_axis, cov, on_axis))
-    corrected = axis + on_axis @ coefficients
-    if np.any(np.diff(corrected) <= 0):
-        raise DataError(
-            action, "the corrected axis does not ascend, not one order of channels",
-            "Check the pairs of lines, or lower the degree.",
+    said = ds[WAVELENGTH].attrs.get(_MEDIUM, "air")
+    if said == medium:
+        remedy = (
+            "Convert once only." if medium == "vacuum"
+            else 'If they are in vacuum, say so: ds["wavelength"].attrs["medium"] = "vacuum".'
         )  # fmt: skip
-    coordinate = xr.DataArray(corrected, dims=dim, attrs=ds[WAVELENGTH].attrs)
-    name = names.stderr_name(WAVELENGTH)
-    out = ds.assign_coords({WAVELENGTH: coordinate}).assign(
-        {name: xr.DataArray(error, dims=dim, attrs=names.attrs(name))}
-    )
-    rms = float(np.sqrt(np.mean(residual**2)))
-    shift = float(np.mean(true - found))
-    step = f"calibrate_wavelength(degree={degree}): {found.size} lines, mean {shift:+.4g} nm, rms {rms:.2g} nm"
-    return schema.add_history(out, step)
+        raise DataError(action, f"the axis holds wavelengths in {said} already", remedy)
+    old = ds[WAVELENGTH].values.astype(np.float64)
+    _check_range(old, "air", action)
+    new = photons.vacuum_from_air(old) if medium == "vacuum" else photons.air_from_vacuum(old)
+    axis = xr.DataArray(new, dims=WAVELENGTH, attrs={**ds[WAVELENGTH].attrs, _MEDIUM: medium})
+    return schema.add_history(ds.assign_coords({WAVELENGTH: axis}), f"to_{medium}()")

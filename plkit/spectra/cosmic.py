@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from plkit import names
 from plkit.errors import DataError
 from plkit.spectra._door import attach_intensity, enter, noise_terms
+from plkit.spectra._spike_check import significance
+from plkit.spectra._spike_noise import MEDIAN_VARIANCE, PER_MAD, Scatter, model, sigma_of
 
 __all__ = ["despike"]
 
@@ -36,19 +38,22 @@ _WIDTH_ALONE: Final = 2
 _SHARPNESS: Final = 4.0
 _RING: Final = 10
 _SHOULDER: Final = 3.0
-_PER_MAD: Final = 1.4826
 _BLOCK: Final = 200_000
-_SAMPLE: Final = 200_000
 # From so many times on, the scatter of one channel in time is known well enough to count.
 _MANY_TIMES: Final = 20
-# Variance of the median of the k nearest neighbours, in units of that of one value.
-_MEDIAN_VARIANCE: Final = {0: 0.0, 1: 1.0, 2: 0.5, 3: 0.449, 4: 0.298}
+# Part of the threshold at which a value is suspected and looked at again.
+_SUSPECT: Final = 0.75
+# A scatter seen in n times is lowered by this over √n of it, so that a chance large one hides no
+# ray; the excess over noisy neighbours scatters by 1.1 times what one value does.
+_SCATTER_DOUBT: Final = 0.35
+_EXCESS_SCATTER: Final = 1.1
+_LONE_SCATTER: Final = 1.05
 
 
 def despike(
     ds: xr.Dataset,
     *,
-    threshold: float = 5.0,
+    threshold: float = 4.2,
     dims: Sequence[str] | None = None,
     fill: Literal["nan", "neighbours"] = "nan",
 ) -> xr.Dataset:
@@ -61,7 +66,8 @@ def despike(
         from ``noise_gain`` and ``noise_floor`` where they are there, and from the scatter among
         values of like intensity in any case; the larger of the two counts.
     threshold : float, optional
-        Height of a spike above what its neighbours let expect, in units of σ.
+        Height of a spike above what its neighbours let expect, in units of σ. Of noise, the default
+        takes some 5 values in a million.
     dims : sequence of str, optional
         Dims whose neighbours are asked, by default all of wavelength (or energy), ``time``,
         ``delay``, ``y``, ``x`` that are there. The spectral one is always asked.
@@ -84,14 +90,21 @@ def despike(
     -----
     In time, and in space, the median of the four nearest spectra is subtracted: what is left holds
     no steady line. A spike must then, against its neighbours in time as in space, (1) exceed the
-    running median over 7 channels by ``threshold`` σ, and (2) be sharp: that excess must be four
+    running median over 7 channels by ``threshold`` σ, also where the expectation is fitted over
+    the 21 channels around, in units in which counts are normal (Anscombe), and (2) be sharp: that excess must be four
     times the height of the running median above the level ten channels around.
     A laser line that jitters, a peak that grows, an emitter at one position, the bright first
     frames of a decay are all broader than three channels and fail (2); a channel whose scatter in
     time exceeds the noise raises its σ in (1). A lone spectrum is compared with a median over 5
     channels: lines of two channels' width at half maximum and more survive. Channels next to a
     spike go with it if they exceed 3σ.
-    Spikes wider than three channels are not found. The whole array is loaded.
+    Spikes wider than three channels are not found. On a line narrower than 8 channels that changes
+    from one neighbour to the next, only a spike well above 0.2 of the line's height is. The whole
+    array is loaded.
+
+    References
+    ----------
+    F. J. Anscombe, Biometrika 35, 246 (1948), doi:10.1093/biomet/35.3-4.246
 
     Examples
     --------
@@ -107,8 +120,10 @@ def despike(
     """
     action = "despike"
     ds, spectral = enter(ds, action)
-    if not threshold > 0:
+    if not (isinstance(threshold, int | float | np.number) and threshold > 0):
         raise DataError(action, f"'threshold' is {threshold!r}, not a positive number of σ")
+    if fill not in ("nan", "neighbours"):
+        raise DataError(action, f"'fill' is {fill!r}, not 'nan' or 'neighbours'")
     da = ds[names.INTENSITY]
     if dims is None:
         asked: list[str] = [d for group in NEIGHBOUR_DIMS for d in group if d in da.dims]
@@ -169,19 +184,24 @@ def _find(
     """Mask of spikes and the values that the neighbours let expect; y (…, λ) without gaps."""
     least = np.full(y.shape, np.inf)  # significance against the least surprised neighbours
     excess = np.zeros_like(y)
+    scatters = []
     for axes in among:
         this, scatter = _excess(y, axes)
-        z = this / _sigma(y - this, scatter, len(_neighbours(y, axes)), noise)
+        scatters.append(scatter)
+        z = this / sigma_of(y - this, scatter, len(_neighbours(y, axes)), noise)
         nearer = z < least
         least = np.where(nearer, z, least)
         excess = np.where(nearer, this, excess)
     least = np.where(np.isinf(least), -np.inf, least)  # nothing to compare with
-    where = np.nonzero(least > threshold)
-    for axes in among:
+    where = np.nonzero(least > _SUSPECT * threshold)
+    for axes, scatter in zip(among, scatters, strict=True):
+        where = _keep(where, _second_look(y, y - excess, where, axes, scatter, noise) > threshold)
         sigma = excess[where] / least[where]
         where = _keep(where, _is_sharp(y, where, axes, sigma))
     if (steady,) in among and steady is not None and y.shape[steady] >= _MANY_TIMES:
-        where = _keep(where, excess[where] > threshold * _scatter_in_time(excess, where, steady))
+        known = (1.0 - _SCATTER_DOUBT / math.sqrt(y.shape[steady])) / _EXCESS_SCATTER
+        scatter_in_time = known * _scatter_in_time(excess, where, steady)
+        where = _keep(where, excess[where] > threshold * scatter_in_time)
     mask = np.zeros(y.shape, dtype=bool)
     mask[where] = True
     for _ in range(2):
@@ -244,10 +264,10 @@ def _small_median(values: Floats) -> Floats:
     return np.asarray(middle / (k - 2))
 
 
-def _excess(y: Floats, axes: Axes) -> tuple[Floats, _Scatter]:
+def _excess(y: Floats, axes: Axes) -> tuple[Floats, Scatter]:
     """What stands above the neighbours and above the running median of what stands above them."""
     out = np.empty_like(y)
-    scatter = _Scatter(y.size, y.shape[-1])
+    scatter = Scatter(y.size, y.shape[-1])
     width = _WIDTH if axes else _WIDTH_ALONE
     first = axes[0] if axes else 0
     whole = y if y.ndim > 1 else y[None]
@@ -294,54 +314,46 @@ def _running_median(d: Floats, width: int) -> Floats:
     return np.pad(p[width], [(0, 0)] * (d.ndim - 1) + [(width, width)], mode="edge")
 
 
-class _Scatter:
-    """Robust noise of the data themselves, as a smooth function of the expected intensity.
-
-    A value is compared with the mean of the channels beside it, whose slope cancels; the
-    difference from a running median will not do, it is exactly zero for every value that is the
-    median, and on a slope that is most of them.
-    """
-
-    def __init__(self, size: int, channels: int) -> None:
-        step = max(1, size // _SAMPLE)
-        while step > 1 and math.gcd(step, channels) > 1:
-            step += 1  # a stride that shares no factor with the axis visits every channel
-        self._step = step
-        self._seen: list[tuple[Floats, Floats]] = []
-
-    def look(self, expected: Floats, d: Floats) -> None:
-        """Take a sample of one block."""
-        if d.shape[-1] < 3:
-            return
-        wiggle = np.abs(d[..., 1:-1] - 0.5 * (d[..., :-2] + d[..., 2:]))
-        e, w = expected[..., 1:-1].ravel()[:: self._step], wiggle.ravel()[:: self._step]
-        good = np.isfinite(w)
-        self._seen.append((e[good], w[good]))
-
-    def at(self, expected: Floats) -> Floats:
-        """σ [counts] at expected intensities; infinite where nothing was seen."""
-        if sum(e.size for e, _ in self._seen) == 0:
-            return np.full(expected.shape, np.inf)
-        e, w = (np.concatenate(part) for part in zip(*self._seen, strict=True))
-        order = np.argsort(e, kind="stable")
-        groups = np.array_split(order, min(max(1, e.size // 100), 20))
-        centre = np.array([np.median(e[g]) for g in groups])
-        sigma = _PER_MAD / np.sqrt(1.5) * np.array([np.median(w[g]) for g in groups])
-        tiny = 1e-9 * float(np.max(np.abs(e))) + 1e-300
-        return np.asarray(np.interp(expected, centre, np.maximum(sigma, tiny)))
-
-
-def _sigma(
-    expected: Floats, scatter: _Scatter, neighbours: int, noise: tuple[Floats, ...] | None
+def _second_look(
+    y: Floats,
+    expected: Floats,
+    where: Index,
+    axes: Axes,
+    scatter: Scatter,
+    noise: tuple[Floats, ...] | None,
 ) -> Floats:
-    """σ of the excess: by the noise model, and not less than the scatter at like intensities."""
-    seen = scatter.at(expected)
-    if noise is None:
-        return seen
-    gain, floor = noise
-    # Half an electron more keeps single photons in the dark from being spikes.
-    model = gain * np.maximum(expected, 0.0) + floor + 0.5 * gain**2
-    return np.asarray(np.maximum(np.sqrt(model * (1.0 + _MEDIAN_VARIANCE[neighbours])), seen))
+    """Significance of the suspected values against a quieter expectation."""
+    neighbours = _neighbours(y, axes)
+    ratio = MEDIAN_VARIANCE[len(neighbours)]
+    out = np.empty(where[0].size)
+    n = y.shape[-1]
+    for start in range(0, out.size, 20_000):
+        part = tuple(w[start : start + 20_000] for w in where)
+
+        def variance(e: Floats, part: Index = part) -> Floats:
+            # what scatters is the difference from the neighbours
+            seen = scatter.at(e) ** 2 / (1.0 + ratio)
+            if noise is None:
+                return seen
+            return np.maximum(model(e, noise[0][part[-1]], noise[1][part[-1]]), seen)
+
+        channel = _window(part[-1][:, None], _RING, n)
+        rows = [w[:, None] for w in part[:-1]]
+        if axes:
+            others = []
+            for axis, column in neighbours:
+                shifted = list(rows)
+                shifted[axis] = column[rows[axis]]
+                others.append(y[(*shifted, channel)])
+            z = significance(
+                y[(*rows, channel)], np.stack(others), part[-1] - channel[:, 0], variance, ratio
+            )
+        else:
+            near = expected[(*rows, _window(part[-1][:, None], _WIDTH_ALONE, n))].mean(axis=1)
+            roots = np.sqrt(variance(y[part])) + np.sqrt(variance(near))
+            z = 2.0 * (y[part] - expected[part]) / np.maximum(roots, 1e-300) / _LONE_SCATTER
+        out[start : start + 20_000] = z
+    return out
 
 
 def _is_sharp(y: Floats, where: Index, axes: Axes, sigma: Floats) -> Bools:
@@ -394,5 +406,5 @@ def _scatter_in_time(excess: Floats, where: Index, axis: int) -> Floats:
     scatter = np.empty(unique.shape[1])
     for start in range(0, scatter.size, 2_000):
         part = slice(start, start + 2_000)
-        scatter[part] = _PER_MAD * np.median(np.abs(moved[tuple(unique[:, part])]), axis=-1)
+        scatter[part] = PER_MAD * np.median(np.abs(moved[tuple(unique[:, part])]), axis=-1)
     return np.asarray(scatter[np.ravel(inverse)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import warnings
 
 import numpy as np
@@ -13,7 +14,9 @@ from plkit.spectra._door import (
     attach_intensity,
     drop_saturation,
     enter,
+    labelled,
     noise_terms,
+    require_number,
     saturation_level,
 )
 
@@ -55,7 +58,8 @@ def subtract_dark(
     Raises
     ------
     DataError
-        If the dark's channels are not those of the data.
+        If the dark's channels are not those of the data, or the dark, its exposure time or that of
+        the data is not known everywhere.
 
     Warns
     -----
@@ -84,12 +88,15 @@ def subtract_dark(
     """
     action = "subtract the dark"
     ds, dim = enter(ds, action)
-    if isinstance(dark, (int, float)):
-        level, own, scatter = xr.DataArray(float(dark)), xr.DataArray(0.0), None
+    bias_counts = require_number(bias_counts, "bias_counts", action)
+    if isinstance(dark, numbers.Real | np.generic):
+        counts = require_number(float(dark), "dark", action)
+        level, own, scatter = xr.DataArray(counts), xr.DataArray(0.0), None
         ratio = xr.DataArray(1.0)
     else:
-        level, own, scatter = _mean_dark(dark, ds[names.INTENSITY], dim, action)
-        ratio = _exposure_ratio(ds, dark, action) if scale_exposure else xr.DataArray(1.0)
+        frames = labelled(dark, "dark", action)
+        level, own, scatter = _mean_dark(frames, ds[names.INTENSITY], dim, action)
+        ratio = _exposure_ratio(ds, frames, action) if scale_exposure else xr.DataArray(1.0)
     subtracted = bias_counts + (level - bias_counts) * ratio
     terms = noise_terms(ds)
     gain = floor = None
@@ -131,8 +138,15 @@ def _mean_dark(
     over = [d for d in frames.dims if d != dim]
     n = frames.notnull().sum(over)
     level = frames.mean(over)
-    if bool((n == 0).any()):
-        raise DataError(action, "the dark holds channels without any number, not one per channel")
+    empty = int((n == 0).sum())
+    if empty:
+        raise DataError(
+            action,
+            f"the dark holds channels without any number in any frame ({empty} of {n.size})",
+            "Crop data and dark to the channels that were measured.",
+        )
+    if not np.all(np.isfinite(level.values)):
+        raise DataError(action, "the dark holds infinite counts, not numbers")
     if bool((n >= 2).all()):
         scatter = frames.var(over, ddof=1).mean()
         return level, scatter / n, scatter
@@ -148,18 +162,27 @@ def _same_axis(
     frames: xr.DataArray, data: xr.DataArray, own_dim: str, dim: str, action: str
 ) -> xr.DataArray:
     """The data's axis, if the frames were taken on it."""
-    same = own_dim == dim and frames.sizes[dim] == data.sizes[dim]
-    if same and dim in frames.coords:
-        a, b = frames[dim].values, data[dim].values
-        step = float(np.min(np.abs(np.diff(b)))) if b.size > 1 else 1.0
-        same = bool(np.max(np.abs(a - b)) <= _SAME_AXIS * step)
-    if not same:
+    remedy = "Measure the dark with the same grating position, and crop both alike."
+    if own_dim != dim or frames.sizes[dim] != data.sizes[dim]:
         raise DataError(
             action,
             f"the dark has {frames.sizes[own_dim]} channels along '{own_dim}', not the"
             f" {data.sizes[dim]} channels of the data along '{dim}'",
-            "Measure the dark with the same grating position, and crop both alike.",
+            remedy,
         )
+    if dim in frames.coords:
+        unit = names.unit(dim)
+        a, b = frames[dim].values, data[dim].values
+        step = float(np.min(np.abs(np.diff(b)))) if b.size > 1 else 1.0
+        apart = (a - b)[int(np.argmax(np.abs(a - b)))]
+        if not abs(apart) <= _SAME_AXIS * step:
+            raise DataError(
+                action,
+                f"the dark's axis runs from {a[0]:.8g} to {a[-1]:.8g} {unit}, up to {apart:+.3g} {unit}"
+                f" ({abs(apart) / step:.2g} channels) away from the data's {b[0]:.8g} to {b[-1]:.8g}"
+                f" {unit}",
+                remedy,
+            )
     return data[dim]
 
 
@@ -178,7 +201,13 @@ def _exposure_ratio(ds: xr.Dataset, dark: xr.Dataset | xr.DataArray, action: str
             )
             return xr.DataArray(1.0)
         times.append(schema.require_unit(held[_EXPOSURE], _EXPOSURE, action))
-    of_dark = times[1]
+    of_data, of_dark = times
+    for whose, time in (("data", of_data), ("dark", of_dark)):
+        if not bool((np.isfinite(time) & (time > 0)).all()):
+            raise DataError(
+                action, f"the exposure time of the {whose} is not positive and known everywhere",
+                "Set ds['exposure_time'] in seconds, or pass scale_exposure=False.",
+            )  # fmt: skip
     if of_dark.ndim:
         if float(of_dark.max() - of_dark.min()) > 1e-6 * float(of_dark.max()):
             raise DataError(
@@ -186,9 +215,7 @@ def _exposure_ratio(ds: xr.Dataset, dark: xr.Dataset | xr.DataArray, action: str
                 "Pass the frames of one exposure time.",
             )  # fmt: skip
         of_dark = of_dark.mean()
-    if not float(of_dark) > 0:
-        raise DataError(action, f"the dark's exposure time is {float(of_dark):g} s, not positive")
-    return (times[0] / float(of_dark)).reset_coords(drop=True)
+    return (of_data / float(of_dark)).reset_coords(drop=True)
 
 
 def divide_response(
@@ -218,7 +245,8 @@ def divide_response(
     Raises
     ------
     DataError
-        If R does not cover the axis, is not positive, or the data were divided before.
+        If R does not cover the axis, repeats a wavelength, is not positive, or the data were divided
+        before.
 
     Examples
     --------
@@ -232,6 +260,7 @@ def divide_response(
     ds, dim = enter(ds, action)
     if _RESPONSE in ds:
         raise DataError(action, "it was done before, the dataset holds 'response', not raw counts")
+    response = labelled(response, "response", action)
     if isinstance(response, xr.Dataset):
         if _RESPONSE not in response:
             found = ", ".join(map(str, response.data_vars)) or "nothing"
@@ -252,6 +281,8 @@ def divide_response(
             if not isinstance(response_stderr, xr.DataArray) or response_stderr.ndim == 0
             else _on_axis(response_stderr, ds[dim], action)
         )
+        if not bool((np.isfinite(error) & (error >= 0)).all()):
+            raise DataError(action, "the σ of the response is negative or NaN, not a number from 0")
         new[_RESPONSE_STDERR] = error.assign_attrs(
             names.attrs(_RESPONSE_STDERR), comment="systematic, common to all spectra"
         )
@@ -273,6 +304,16 @@ def _on_axis(curve: xr.DataArray, axis: xr.DataArray, action: str) -> xr.DataArr
     x = schema.require_unit(curve[dim], dim, action).values
     order = np.argsort(x)
     x, y = x[order], curve.values.astype(np.float64)[order]
+    if not np.all(np.isfinite(x)):
+        raise DataError(action, f"the axis '{dim}' of the response holds NaN, not numbers")
+    repeated = x[1:][np.diff(x) == 0]
+    if repeated.size:
+        raise DataError(
+            action,
+            f"the response has {repeated[0]:g} {names.unit(dim)} more than once"
+            f" ({repeated.size} such values), not one value each",
+            f'Average them: response.groupby("{dim}").mean().',
+        )
     target = axis.values
     slack = 1e-9 * float(np.max(np.abs(target)))
     if x.size == 0 or target.min() < x[0] - slack or target.max() > x[-1] + slack:
@@ -324,6 +365,7 @@ def mask_saturation(ds: xr.Dataset, level: float | None = None) -> xr.Dataset:
             "the saturation level is not known, neither an argument nor in ds['saturation_level']",
             "Pass level=… in counts.",
         )
+    level = require_number(level, "level", action)
     da = ds[names.INTENSITY]
     hit = da >= level
     step = f"mask_saturation(level={level:g}): {int(hit.sum())} values masked"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from plkit import names, schema
 from plkit.errors import DataError
 from plkit.names import ENERGY, WAVELENGTH
-from plkit.spectra._door import attach_intensity, enter
+from plkit.spectra._door import attach_intensity, enter, labelled
 from plkit.spectra.noise import variance
 
 __all__ = ["apply_drift", "estimate_drift"]
@@ -150,14 +150,14 @@ def _fit_shift(x: Floats, y: Floats, var: Floats | None) -> tuple[Floats, Floats
     return np.where(seen, shift, np.nan), np.where(seen, error, np.nan)
 
 
-def apply_drift(ds: xr.Dataset, drift: xr.Dataset) -> xr.Dataset:
+def apply_drift(ds: xr.Dataset, drift: xr.Dataset | xr.DataArray) -> xr.Dataset:
     """Shift every spectrum back by a measured drift.
 
     Parameters
     ----------
     ds : xarray.Dataset
         With ``intensity`` (…, λ) [counts].
-    drift : xarray.Dataset
+    drift : xarray.Dataset or xarray.DataArray
         From :func:`estimate_drift`, of this dataset or of a reference taken with it: its dims are
         among those of ``ds``.
 
@@ -192,6 +192,9 @@ def apply_drift(ds: xr.Dataset, drift: xr.Dataset) -> xr.Dataset:
     action = "apply the drift"
     ds, dim = enter(ds, action)
     name = _shift_name(dim, action)
+    drift = labelled(drift, "drift", action)
+    if isinstance(drift, xr.DataArray):
+        drift = drift.to_dataset(name=str(drift.name))
     if name not in drift:
         found = ", ".join(map(str, drift.data_vars)) or "nothing"
         raise DataError(action, f"the drift holds {found}, not '{name}'")

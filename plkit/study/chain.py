@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 import xarray as xr
@@ -38,7 +38,7 @@ from plkit.study.recipe_tables import Sample
 if TYPE_CHECKING:
     from plkit.kinetics import Verdict
 
-__all__ = ["SampleResult", "StudyResult", "analyse_exposure", "analyse_study"]
+__all__ = ["SampleResult", "StudyResult", "analyse_exposure", "analyse_maps", "analyse_study"]
 
 # A biexponential with a plateau has five parameters.
 _FEWEST_SPECTRA: Final = 6
@@ -321,21 +321,65 @@ def _maps(
         if "kinetics" not in result.groups:
             return
         options = sample.diffusion
-        profiles = plkit.fit_fick_profile(
-            maps["fraction"].sel(component=growing, drop=True),
-            stderr=maps["fraction_stderr"].sel(component=growing, drop=True),
-            rate=result.groups["kinetics"],
+        groups = analyse_maps(
+            maps,
+            result.groups["kinetics"],
+            result.groups.get("heating"),
+            growing=growing,
             geometry="map" if options is None else options.geometry,
             initial_sigma_um=files.initial_sigma_um(name),
         )
-        result.groups["profiles"] = profiles
-        known = int((profiles["diffusion_coefficient"] > 0).sum())
-        if "heating" in result.groups and known < 2 <= profiles.sizes[POWER]:
-            text = f"{known} of {profiles.sizes[POWER]} maps gave a diffusion coefficient, two are needed"
-            warnings.warn(text, PlkitWarning, stacklevel=2)
-        elif known >= 2 and "heating" in result.groups:
-            heat = result.groups["heating"]
-            result.groups["diffusion"] = plkit.fit_diffusion_temperature(profiles, heat)
+        result.groups.update(groups)
+
+
+def analyse_maps(
+    maps: xr.Dataset,
+    kinetics: xr.Dataset,
+    heat: xr.Dataset | None,
+    *,
+    growing: str,
+    geometry: Literal["map", "radial", "cut"] = "map",
+    initial_sigma_um: float = 0.0,
+) -> dict[str, xr.Dataset]:
+    """From unmixed maps to the diffusion coefficient and its activation energy.
+
+    Parameters
+    ----------
+    maps : xarray.Dataset
+        Result of :func:`plkit.unmix` (power, component, y, x).
+    kinetics : xarray.Dataset
+        Result of :func:`plkit.fit_kinetics` that holds these powers.
+    heat : xarray.Dataset or None
+        Result of :func:`plkit.simulate_heating`.
+    growing : str
+        Component that grows around the spot.
+    geometry : {"map", "radial", "cut"}, optional
+        What is fitted.
+    initial_sigma_um : float, optional
+        σ of the profile at time 0 [µm].
+
+    Returns
+    -------
+    dict of str to xarray.Dataset
+        ``profiles`` and, from two powers on, ``diffusion``.
+    """
+    profiles = plkit.fit_fick_profile(
+        maps["fraction"].sel(component=growing, drop=True),
+        stderr=maps["fraction_stderr"].sel(component=growing, drop=True),
+        rate=kinetics,
+        geometry=geometry,
+        initial_sigma_um=initial_sigma_um,
+    )
+    groups = {"profiles": profiles}
+    known = int((profiles["diffusion_coefficient"] > 0).sum())
+    if heat is not None and known < 2 <= profiles.sizes[POWER]:
+        text = (
+            f"{known} of {profiles.sizes[POWER]} maps gave a diffusion coefficient, two are needed"
+        )
+        warnings.warn(text, PlkitWarning, stacklevel=2)
+    elif known >= 2 and heat is not None:
+        groups["diffusion"] = plkit.fit_diffusion_temperature(profiles, heat)
+    return groups
 
 
 def _same_axis(cube: xr.Dataset, refs: xr.DataArray) -> bool:

@@ -141,40 +141,7 @@ class StudyFiles:
 
     def spot_and_film(self, sample: str, refs: xr.DataArray) -> tuple[plkit.LaserSpot, plkit.Film]:
         """Laser spot and film of a sample, for the heating; what leaves as light does not heat."""
-        r, entry = self.recipe, self.recipe.samples[sample]
-        laser, film, base = r.laser, r.film_of(sample), r.substrate
-        if laser is None or base is None or not entry.is_heated:
-            raise RecipeError(
-                f"simulate the heating of '{sample}'",
-                "the recipe does not state laser, substrate and absorptance",
-            )
-        pristine = refs.sel(component=entry.falling)
-        emission_nm = float((pristine * refs[WAVELENGTH]).sum() / pristine.sum())
-        absorptance = entry.absorptance
-        if absorptance is None:
-            nk = plkit.read(r.resolve(str(entry.absorptance_nk)))
-            absorptance = absorptance_from_nk(
-                nk, film.thickness_nm, laser.wavelength_nm, base.refractive_index
-            )
-        substrate = plkit.Layer(
-            base.thickness_um,
-            base.conductivity_w_mk,
-            base.heat_capacity_j_m3k,
-            base.conductivity_stderr_w_mk,
-        )
-        spot = plkit.LaserSpot(
-            laser.spot_radius_um, laser.wavelength_nm, laser.spot_radius_stderr_um
-        )
-        return spot, plkit.Film(
-            film.thickness_nm,
-            film.conductivity_w_mk,
-            absorptance,
-            absorptance_stderr=entry.absorptance_stderr,
-            substrate=(substrate,),
-            heat_fraction=heat_fraction(film.plqy, emission_nm, laser.wavelength_nm),
-            conductivity_stderr_w_mk=film.conductivity_stderr_w_mk,
-            heat_capacity_j_m3k=film.heat_capacity_j_m3k,
-        )
+        return spot_and_film(self.recipe, sample, refs)
 
     def _read_response(self, file: str) -> xr.DataArray:
         ds = self._read(("corrections", "response"), file)
@@ -337,3 +304,58 @@ def _warn_where_noise_differs(parts: list[xr.Dataset]) -> None:
                 PlkitWarning,
                 stacklevel=3,
             )
+
+
+def spot_and_film(
+    recipe: Recipe, sample: str, refs: xr.DataArray
+) -> tuple[plkit.LaserSpot, plkit.Film]:
+    """Laser spot and film of a sample as the recipe states them.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        With laser, film, substrate and the sample's absorptance.
+    sample : str
+        Name of the sample.
+    refs : xarray.DataArray
+        References (component, wavelength): what leaves as light does not heat.
+
+    Returns
+    -------
+    LaserSpot
+        The beam.
+    Film
+        The film on its substrate.
+    """
+    r, entry = recipe, recipe.samples[sample]
+    laser, film, base = r.laser, r.film_of(sample), r.substrate
+    if laser is None or base is None or not entry.is_heated:
+        raise RecipeError(
+            f"simulate the heating of '{sample}'",
+            "the recipe does not state laser, substrate and absorptance",
+        )
+    pristine = refs.sel(component=entry.falling)
+    emission_nm = float((pristine * refs[WAVELENGTH]).sum() / pristine.sum())
+    absorptance = entry.absorptance
+    if absorptance is None:
+        nk = plkit.read(r.resolve(str(entry.absorptance_nk)))
+        absorptance = absorptance_from_nk(
+            nk, film.thickness_nm, laser.wavelength_nm, base.refractive_index
+        )
+    substrate = plkit.Layer(
+        base.thickness_um,
+        base.conductivity_w_mk,
+        base.heat_capacity_j_m3k,
+        base.conductivity_stderr_w_mk,
+    )
+    spot = plkit.LaserSpot(laser.spot_radius_um, laser.wavelength_nm, laser.spot_radius_stderr_um)
+    return spot, plkit.Film(
+        film.thickness_nm,
+        film.conductivity_w_mk,
+        absorptance,
+        absorptance_stderr=entry.absorptance_stderr,
+        substrate=(substrate,),
+        heat_fraction=heat_fraction(film.plqy, emission_nm, laser.wavelength_nm),
+        conductivity_stderr_w_mk=film.conductivity_stderr_w_mk,
+        heat_capacity_j_m3k=film.heat_capacity_j_m3k,
+    )

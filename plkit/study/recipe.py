@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field, PrivateAttr, model_validator
 
 from plkit.errors import RecipeError
+from plkit.study.plan_tables import Plan
 from plkit.study.recipe_tables import (
     READ_ROLES,
     Composition,
@@ -84,6 +85,7 @@ class Recipe(Table):
     samples: Annotated[dict[str, Sample], Field(min_length=1)]
     peaks: Peaks = Peaks()
     composition: Composition = Composition()
+    plan: Plan = Plan()
     _path: Path = PrivateAttr(default=Path(RECIPE_NAME))
     _text: str = PrivateAttr(default="")
 
@@ -141,6 +143,17 @@ class Recipe(Table):
                 f"use recipe {self.path}", f"sample '{sample}' has no film", "Add [film]."
             )
         return film
+
+    @model_validator(mode="after")
+    def _plan_is_of_samples(self) -> Recipe:
+        for name in self.plan.samples:
+            if name not in self.samples:
+                known = ", ".join(self.samples)
+                raise fault(
+                    f"is a plan for '{name}', not for one of the samples: {known}",
+                    ("plan", "samples", name),
+                )
+        return self
 
     @model_validator(mode="after")
     def _heating_is_complete(self) -> Recipe:
@@ -252,18 +265,20 @@ class Recipe(Table):
         return self.model_dump_json()
 
 
-def load_recipe(path: str | Path) -> Recipe:
+def load_recipe(path: str | Path, *, measured: bool = True) -> Recipe:
     """Read and check a recipe; every fault is reported at once.
 
     Parameters
     ----------
     path : str or path-like
         The TOML file, or a folder that holds ``STUDY.toml``.
+    measured : bool, optional
+        Whether the files that it names have to exist; not so for a study that is being planned.
 
     Returns
     -------
     Recipe
-        Frozen; all files that it names exist.
+        Frozen; all files that it names exist, where ``measured``.
 
     Raises
     ------
@@ -279,7 +294,7 @@ def load_recipe(path: str | Path) -> Recipe:
     """
     from plkit.study.recipe_faults import parse
 
-    return parse(Path(path))
+    return parse(Path(path), measured)
 
 
 def template() -> str:

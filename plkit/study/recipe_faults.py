@@ -29,7 +29,7 @@ class _Fault:
     remedy: str = ""
 
 
-def parse(path: Path) -> Recipe:
+def parse(path: Path, measured: bool = True) -> Recipe:
     """Read a recipe; see :func:`plkit.study.recipe.load_recipe`."""
     path = path / RECIPE_NAME if path.is_dir() else path
     action = f"use recipe {path}"
@@ -46,7 +46,8 @@ def parse(path: Path) -> Recipe:
         _raise(action, [_model_fault(e, raw, lines, text) for e in errors])
     recipe._path = path.resolve()
     recipe._text = text
-    faults = [f for i in recipe.inputs() if (f := _file_fault(i, recipe, lines))]
+    inputs = recipe.inputs() if measured else ()
+    faults = [f for i in inputs if (f := _file_fault(i, recipe, lines))]
     if faults:
         _raise(action, faults)
     recipe.output_folder()

@@ -120,10 +120,18 @@ def reproduce(study: str | Path | None = None, *, progress: bool = False) -> Rep
     'recovered'
     """
     from plkit.study.reproduction_constants import constant_rows
+    from plkit.study.reproduction_cycling import carrier_rows, cycling_rows
     from plkit.study.reproduction_hopping import hopping_rows
     from plkit.study.reproduction_study import study_rows
 
-    rows = [*constant_rows(), *hopping_rows(), *study_rows(study, progress), *_not_covered()]
+    rows = [
+        *constant_rows(),
+        *hopping_rows(),
+        *study_rows(study, progress),
+        *carrier_rows(),
+        *cycling_rows(),
+        *_not_covered(),
+    ]
     return Reproduction(tuple(sorted(rows, key=lambda r: _order(r.id))))
 
 
@@ -218,19 +226,6 @@ def recovered(
 # Rows that a later room will fill ---------------------------------------------------------------
 
 _LATER: tuple[tuple[str, str, str], ...] = (
-    ("H40", "generation rate", "–"),
-    ("H41", "carrier density", "1.7e18 cm⁻³ within 20 ns"),
-    ("H42", "carrier diffusion length", "10.2 nm"),
-    ("H43", "band edges", "staggered"),
-    ("P1", "mixed phase", "626 nm, 37.4 nm"),
-    ("P2", "segregated phase", "505 nm, 18.4 nm"),
-    ("P5", "remixing by sudden heating", "4 s"),
-    ("P6", "remixing by sudden cooling", "8 s"),
-    ("P7", "heater", "32 °C after 10 s, 37 °C after 600 s"),
-    ("P8", "six heating protocols", "severe, mild, none"),
-    ("P10", "integration time", "0.5 s"),
-    ("C1", "PL peak before, after 5 min, relaxed", "580 / 651 / 579 nm"),
-    ("C2", "I/Cs pristine, grain centre", "0.88 / 1.19"),
     ("C4", "EELS edges", "619, 726 eV"),
     ("C5", "lattice parameter", "5.87, 5.80 Å"),
     ("C6", "change of lattice spacing", "over 4 %"),

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np  # noqa: E402
 
-from benchmarks import files, fitters, problems, startup, unmixing  # noqa: E402
+from benchmarks import files, fitters, peaks, problems, startup, unmixing  # noqa: E402
 from benchmarks.harness import Table, installed, limited, race, scaling, wall_time  # noqa: E402
 from benchmarks.reference import best_of_starts, lowest_chisqr  # noqa: E402
 from benchmarks.score import Judge  # noqa: E402
@@ -126,6 +126,23 @@ def _gaussian(sizes: Sizes) -> list[Table]:
     ]
 
 
+def _peaks(sizes: Sizes) -> list[Table]:
+    data = peaks.Spectra(sizes.fits["check_ours"])
+    tables = []
+    for method in ("gaussian", "asymmetric", "parabola", "centroid"):
+        _log(f"peaks, {method}")
+        table = Table(
+            f"peaks-{method}",
+            f"Peak of a spectrum of 256 channels, 10⁴ counts: {method}",
+            "spectra per CPU-second of one core",
+        )
+        everybody = peaks.contenders(data, method, sizes.fits)
+        race(table, everybody, sizes.rounds, _log)
+        scaling(table, everybody, sizes.rounds)
+        tables.append(table)
+    return tables
+
+
 def _generic(sizes: Sizes) -> list[Table]:
     problem = problems.asymmetric(2000, sizes.fits["check_ours"])
     title = "Any lmfit Model: asymmetric peak on a constant, 2000 counts"
@@ -135,8 +152,8 @@ def _generic(sizes: Sizes) -> list[Table]:
 def _robust(sizes: Sizes) -> list[Table]:
     """How often plkit's default fit is at the global optimum, easy and hard."""
     table = Table("optimum", "Global optimum of two exponentials", "share of the traces")
-    for ratio, peaks in (((4.0, 15.0), (5000, 300, 100)), ((2.0, 4.0), (5000, 1000, 300))):
-        for peak in peaks:
+    for ratio, heights in (((4.0, 15.0), (5000, 300, 100)), ((2.0, 4.0), (5000, 1000, 300))):
+        for peak in heights:
             name = f"rates {ratio[0]:g}–{ratio[1]:g} apart, {peak} counts"
             _log(f"optimum: {name}")
             problem = problems.biexponential(peak, sizes.robust, ratio)
@@ -202,6 +219,7 @@ TABLES: dict[str, Callable[[Sizes], list[Table]]] = {
     "optimum": _robust,
     "gaussian": _gaussian,
     "generic": _generic,
+    "peaks": _peaks,
     "files": _files,
     "import": lambda s: [startup.imports(s.imports, _log)],
     "compile": lambda s: [startup.first_calls(s.compile, _log)],

@@ -1,0 +1,1 @@
+"""Pages in the browser. Only the command imports them; they import everything below."""
