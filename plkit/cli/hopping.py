@@ -17,7 +17,9 @@ def hopping(
     output: Annotated[Path, typer.Argument(metavar="OUT.nc", help="File to write.")],
     times: Annotated[
         list[float] | None,
-        typer.Option("--time", "-t", help="Snapshot (s, or steps for --rule published); may be repeated."),
+        typer.Option(
+            "--time", "-t", help="Snapshot (s, or steps for --rule published); may be repeated."
+        ),
     ] = None,
     rule: Annotated[
         Literal["exact", "published"], typer.Option(help="Physical time, or the paper's steps.")
