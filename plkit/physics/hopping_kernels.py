@@ -56,8 +56,9 @@ MAX_CLASSES: Final = 40
 """Octaves of rates that have a class of their own; everything slower shares the last one."""
 LARGE: Final = 300_000
 """Sites of a lattice that does not stay in the fast memory of a core."""
-AHEAD: Final = 16
+AHEAD: Final = 8
 """Candidates of the walk by classes whose surroundings are loaded before they are needed."""
+_NEAR: Final = 8  # classes among which the look ahead searches
 COUNTS: Final = 28
 """Values that a count of sites in a 3 × 3 × 3 cube can take."""
 
@@ -688,31 +689,27 @@ def _chosen(target, place, site, species, table, grid, steps):
 
 
 @_helper
-def _look_ahead(
-    state, weight, species, vacancies, owner, order, start, table, grid, steps, plan, left
-):  # fmt: skip
+def _look_ahead(state, weight, species, vacancies, order, start, grid, plan):
     """Load the surroundings of the next candidates; nothing depends on their being the right ones."""
     touched = np.int64(0)
-    if start[MAX_CLASSES] == 0:
-        return touched
     for i in range(AHEAD):
         state += _GOLDEN  # of the waiting time
         state += _GOLDEN
         u = _unit(state) * weight
-        c, k, u = _drawn(u, start)
-        place = vacancies[order[np.uint64(min(k, start[MAX_CLASSES] - 1))]]
-        plan[i, 0] = place
-        left[i] = u * 6.0 * _BOUNDS[c]
-        s0, _, _, _, _, s5, _, _, _, _, _, _ = _six(place, _site(place, grid), species, grid)
-        touched += np.int64(s0 + s5)
+        k = np.int64(0)
+        for c in range(_NEAR):
+            inside = (u >= 0.0) & (u < _BOUNDS[c] * (start[c + 1] - start[c]))
+            k = start[c] + np.int64(u / _BOUNDS[c]) if inside else k
+            u -= _BOUNDS[c] * (start[c + 1] - start[c])
+        plan[i] = min(k, start[MAX_CLASSES] - 1)
+    top = species.size - 1
     for i in range(AHEAD):
-        place = plan[i, 0]
-        d = min(_chosen(left[i], place, _site(place, grid), species, table, grid, steps), 5)
-        move, _ = _neighbour(place, d, steps)
-        place += move << steps[np.uint64(d), SHIFT]
-        site = _site(place, grid)
-        s0, s1, s2, s3, _, _, _, _, _, _, _, _ = _six(place, site, species, grid)
-        touched += np.int64(s0 + s1 + s2 + s3) + owner[np.uint64(site)]
+        site = _site(vacancies[np.uint64(order[np.uint64(plan[i])])], grid)
+        touched += species[np.uint64(site)]  # and its neighbours along x
+        touched += species[np.uint64(min(site + grid[GRID_Z], top))]
+        touched += species[np.uint64(max(site - grid[GRID_Z], 0))]
+        touched += species[np.uint64(min(site + grid[GRID_Y], top))]
+        touched += species[np.uint64(max(site - grid[GRID_Y], 0))]
     return touched
 
 
@@ -771,9 +768,8 @@ def hop_by_classes(
     for c in range(MAX_CLASSES):
         weight += _BOUNDS[c] * (start[c + 1] - start[c])
     moving = frames.size > 0
-    large = species.size > LARGE and not moving
-    plan = np.empty((AHEAD, 1), np.int64)
-    left_over = np.empty(AHEAD)
+    large = species.size > LARGE and start[MAX_CLASSES] > 0
+    plan = np.empty(AHEAD, np.int64)
     touched = np.int64(0)
     tried = 0
     time = clock[0]
@@ -789,9 +785,8 @@ def hop_by_classes(
         time = later
         if large and tried % AHEAD == 0:
             touched += _look_ahead(
-                state - _GOLDEN, weight, species, vacancies, owner, order, start, table, grid,
-                steps, plan, left_over,
-            )  # fmt: skip
+                state - _GOLDEN, weight, species, vacancies, order, start, grid, plan
+            )
         tried += 1
         state += _GOLDEN
         u = _unit(state) * total

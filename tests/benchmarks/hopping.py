@@ -2,7 +2,7 @@
 
 Every walk runs until it has spent the asked CPU time after compilation; several rounds, best of them
 and median. Also: time in which the two selections do the same hops, the published run, replicas on
-two threads, and the memory of a run on 200³ sites (each in a process of its own).
+two threads, and the memory of the arrays of a run on 200³ sites.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
+import threading
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ from plkit.sim import (
     LaserRise,
     simulate_ion_hopping,
 )
+from plkit.sim.hopping.field import field_of
+from plkit.sim.hopping.state import first_state
+from plkit.sim.hopping.walk import Walk
 
 # Barriers whose rates are as 1 : 0.35 at 293.15 K, and the published ones under the laser.
 EQUAL = {"bromide_barrier_ev": 0.10 + 0.02652, "iodide_barrier_ev": 0.10}
@@ -48,31 +52,29 @@ CASES: dict[str, tuple[int, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def _hops(ds: Any) -> int:
-    return int(ds.hops_bromide[-1] + ds.hops_iodide[-1])
-
-
 def rate(name: str, seconds: float, rounds: int) -> dict[str, Any]:
-    """Hops per CPU-second of one case."""
+    """Hops per CPU-second of one case: the walk alone, without snapshots."""
     side, how = CASES[name]
-    model = IonHopping(**how)
-    start = simulate_ion_hopping(IonLattice((side,) * 3), model, [1e-12], seed=1)
-    end, span = 1e-12, 1e-9 if side < 100 else 1e-11
+    model, lattice = IonHopping(**how), IonLattice((side,) * 3)
+    walk = Walk(model, lattice, field_of(model, lattice), threading.Event())
+    state = first_state(lattice, 1, escape=False, follow=False)
+    walk.start(state)
+    walk.advance(state, 1e-12, lambda _: None)
+    span = 1e-9 if side < 100 else 1e-11
     found = []
     while len(found) < rounds:
-        begun, before = time.process_time(), _hops(start)
-        end += span
-        start = simulate_ion_hopping(start, model, [end])
+        begun, before = time.process_time(), int(state.events[:2].sum())
+        walk.advance(state, float(state.clock[0]) + span, lambda _: None)
         spent = time.process_time() - begun
         if spent < 0.5 * seconds:
             span *= min(10.0, seconds / max(spent, 1e-3))
             continue
-        found.append((_hops(start) - before) / spent)
-    tried = int(start.candidates[-1])
+        found.append((int(state.events[:2].sum()) - before) / spent)
+    hops = int(state.events[:2].sum())
     return {
         "case": name, "sites": side**3, "million_hops_per_cpu_s": max(found) / 1e6,
-        "median": statistics.median(found) / 1e6, "acceptance": _hops(start) / tried,
-        "seconds_per_hop": end / _hops(start) * int(start.n_vacancies[-1]),
+        "median": statistics.median(found) / 1e6, "acceptance": hops / int(state.events[3]),
+        "seconds_per_hop": float(state.clock[0]) / hops * int(state.number[0]),
     }  # fmt: skip
 
 
@@ -100,24 +102,15 @@ def replicas(seconds_of_physics: float) -> dict[str, Any]:
     return {"wall_s": walls, "speedup": walls[1] / walls[2]}
 
 
-_MEMORY = """
-import resource, sys
-sys.path.insert(0, sys.argv[1])
-from plkit.sim import IonHopping, IonLattice, LaserRise, simulate_ion_hopping
-model = IonHopping(laser=LaserRise(6.0), selection=sys.argv[2])
-simulate_ion_hopping(IonLattice((8, 8, 8)), model, [1e-10])
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-ds = simulate_ion_hopping(IonLattice((200, 200, 200)), model, [0.0, 1e-10])
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(before / 1024, after / 1024)
-"""
-
-
 def memory(selection: str) -> dict[str, float]:
-    """Largest memory of a process before and after a run on 200³ sites with two snapshots."""
-    command = [sys.executable, "-c", _MEMORY, str(Path(__file__).parents[2]), selection]
-    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    return {"libraries_mib": float(out[0]), "whole_process_mib": float(out[1])}
+    """Largest sum of all arrays at one time in a run on 200³ sites with two snapshots."""
+    model = IonHopping(laser=LaserRise(6.0), selection=selection)
+    simulate_ion_hopping(IonLattice((8, 8, 8)), model, [1e-10])
+    tracemalloc.start()
+    simulate_ion_hopping(IonLattice((200, 200, 200)), model, [0.0, 1e-11])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return {"arrays_mib": peak / 2**20}
 
 
 def main() -> None:
