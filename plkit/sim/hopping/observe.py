@@ -81,7 +81,8 @@ def observe(state: State, lattice: IonLattice) -> dict[str, Any]:
     rows, columns = column(lattice)
     inner = cube[:, rows, columns]
     share = float((inner != 1).mean())
-    counts = np.bincount(state.species, minlength=3)
+    # Layer by layer, so that a large lattice needs no copy of its size.
+    counts = np.sum([np.bincount(layer.ravel(), minlength=3) for layer in cube], axis=0)
     n = int(state.number[0])
     area = lattice.spacing_nm**2
     out: dict[str, Any] = {
@@ -104,7 +105,6 @@ def observe(state: State, lattice: IonLattice) -> dict[str, Any]:
     ring = _ring_numbers(lattice).ravel()
     sites = np.bincount(ring)
     for name, species in (("radial_vacancy", 0), ("radial_bromide", 1), ("radial_iodide", 2)):
-        # Counted layer by layer, so that a large lattice needs no copy of its size.
         found = np.zeros(sites.size)
         for layer in cube:
             found += np.bincount(ring[(layer == species).ravel()], minlength=sites.size)
