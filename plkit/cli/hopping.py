@@ -17,7 +17,9 @@ def hopping(
     output: Annotated[Path, typer.Argument(metavar="OUT.nc", help="File to write.")],
     times: Annotated[
         list[float] | None,
-        typer.Option("--time", "-t", help="Snapshot [s; steps for --rule published]; repeat it."),
+        typer.Option(
+            "--time", "-t", help="Snapshot (s, or steps for --rule published); may be repeated."
+        ),
     ] = None,
     rule: Annotated[
         Literal["exact", "published"], typer.Option(help="Physical time, or the paper's steps.")
@@ -28,21 +30,21 @@ def hopping(
     closed: Annotated[
         bool, typer.Option("--closed", help="Walls instead of periodic ends.")
     ] = False,
-    barriers: Annotated[tuple[float, float], typer.Option(help="Of bromide and iodide [eV].")] = (
+    barriers: Annotated[tuple[float, float], typer.Option(help="Of bromide and iodide (eV).")] = (
         0.21,
         0.10,
     ),
     laser_k: Annotated[
-        float, typer.Option(help="Temperature rise on the axis of the laser [K]; 0 is the dark.")
+        float, typer.Option(help="Temperature rise on the axis of the laser (K); 0 is the dark.")
     ] = 0.0,
     escape: Annotated[
-        tuple[float, float] | None, typer.Option(help="A [1] and α [1/K] of the loss of iodide.")
+        tuple[float, float] | None, typer.Option(help="A and α (1/K) of the loss of iodide.")
     ] = None,
     escape_attempts: Annotated[
-        float | None, typer.Option(help="How often an iodide tries, with --rule exact [1/s].")
+        float | None, typer.Option(help="How often an iodide tries, with --rule exact (1/s).")
     ] = None,
     carriers: Annotated[
-        float | None, typer.Option(help="Density of carriers that lower the energy [1/cm³].")
+        float | None, typer.Option(help="Density of carriers that lower the energy (1/cm³).")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the first replica.")] = 0,
     replicas: Annotated[int, typer.Option(help="Independent runs.")] = 1,

@@ -66,7 +66,7 @@ def _barriers() -> Iterator[Row]:
         for i, t in enumerate(kelvin):
             until = 4000.0 / float(hopping.hop_rate(t, barrier, 1e12))
             run = simulate_ion_hopping(
-                IonLattice(iodide_fraction=share), IonHopping(ambient_k=t), [until], seed=30 + i + i
+                IonLattice(iodide_fraction=share), IonHopping(ambient_k=t), [until], seed=30 + i
             )
             hops.append((float(run[f"hops_{ion}"][-1]), until))
         scatter = math.sqrt(sum(1 / n for n, _ in hops))
