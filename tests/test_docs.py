@@ -16,7 +16,7 @@ PAGES = sorted(
     for p in DOCS.rglob("*.md")
     if not {"generated", "_build"} & set(p.relative_to(DOCS).parts) and "```python\n" in p.read_text("utf-8")
 )  # fmt: skip
-FRAGMENTS = {"lifetimes.md"}
+FRAGMENTS = {"lifetimes.md", "files.md"}
 """Pages whose code needs a file of the reader's own."""
 
 

@@ -197,7 +197,7 @@ def fuzz(target: Target, child: Child, *, cuts: int, changes: int, seed: int = 1
     """Damage one file in all ways and count the outcomes."""
     tally = Tally(target)
     raw = target.path.read_bytes()
-    if b"\0" not in raw and len(raw) > LONGEST_TEXT and not raw.startswith(b"<"):
+    if b"\0" not in raw and len(raw) > LONGEST_TEXT and b"<" not in raw[:4]:
         raw = raw[: raw.rfind(b"\n", 0, LONGEST_TEXT) + 1] or raw
     scratch = child.folder / f"damaged{''.join(target.path.suffixes[-2:])}"
     for other in target.path.parent.glob(f"{target.path.stem}.*"):
