@@ -34,7 +34,8 @@ def check(data: Path | None, tmp_path: Path, *, cuts: int, changes: int) -> None
         f"{t.target.reader}: {f}"
         for t in tallies
         for f in t.findings
-        if not (t.target.reader in HDF5 and f.startswith(BEYOND_US))
+        # How long a read takes is a matter of the machine, and for the full version's table.
+        if not (f.startswith("slow") or (t.target.reader in HDF5 and f.startswith(BEYOND_US)))
     ]
     assert findings == []
 
