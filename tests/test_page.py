@@ -212,13 +212,16 @@ def test_tap_pin_region_band_and_nothing_is_lost_on_reload(page: Any, file_addre
     kept = p.page.evaluate("JSON.stringify(data('entry_rows').name)")
     # The address is written when the last change has settled.
     p.wait(
-        "(() => { const a = window.last_address; window.last_address = location.search; return a === location.search; })()"
+        "(() => { const now = performance.now();"
+        " if (window.last_address !== location.search)"
+        " { window.last_address = location.search; window.since = now; }"
+        " return now - window.since > 1500; })()"
     )
     drawn = p.page.evaluate(image)
     p.page.reload(wait_until="commit")
     p.ready()
     assert p.page.evaluate("JSON.stringify(data('entry_rows').name)") == kept
-    assert p.page.evaluate(image) == drawn
+    p.wait(f"{image} === {drawn!r}")
     p.shot("reloaded")
 
 
