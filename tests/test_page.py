@@ -287,7 +287,7 @@ def test_fit_all_pixels_then_scatter_and_lasso(page: Any, file_address: str) -> 
     p = page(file_address)
     p.button("Fit all pixels").click()
     p.wait("model('quantity').value.endsWith('/peak_energy')")
-    assert "done" in p.page.evaluate("model('progress').text")
+    p.wait("model('progress').text.includes('done')")
     quantity = p.page.evaluate("model('quantity').value")
     p.choose("scatter_x", quantity)
     p.page.evaluate("model('scatter').active = true")
@@ -314,8 +314,8 @@ def test_cancel_stops_a_whole_map_fit(page: Any, tmp_path: Path) -> None:
         p.shot("running")
         p.button("Cancel").click()
         p.wait("model('progress').text.includes('cancelled after')")
+        p.wait("!model('fit_all').disabled")
         assert p.page.evaluate("model('quantity').value") == "band"
-        assert not p.page.evaluate("model('fit_all').disabled")
         assert p.page.evaluate("model('quantity').options.length") == 2
     finally:
         stop(server)
@@ -407,7 +407,8 @@ def test_every_tab_of_results(page: Any, results_address: str) -> None:
     all_powers = p.page.evaluate("model('arr_powers').active")
     before = p.page.get_by_text(re.compile("^E_a$")).first
     before.wait_for()
-    title = "Bokeh.documents[0]._all_models && [...Bokeh.documents[0]._all_models.values()].find((m) => m.type === 'Title' && m.text.includes('E_a =')).text"
+    title = "Bokeh.documents[0]._all_models && [...Bokeh.documents[0]._all_models.values()].find((m) => m.type === 'Title' && m.text.includes('E_a ='))?.text"
+    p.wait(title)
     fitted = p.page.evaluate(title)
     p.page.evaluate(f"model('arr_powers').active = {all_powers[1:]}")
     p.wait(f"({title}) !== {fitted!r}")
