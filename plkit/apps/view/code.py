@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from plkit.apps.view.layers import Layer
+from plkit.apps.view.operations import OPERATIONS
 from plkit.apps.view.state import ViewState
 from plkit.apps.view.values import band_of, box_of, index_at
 from plkit.apps.view.workspace import Workspace
 from plkit.errors import DataError
 from plkit.names import COMPONENT, POWER, TIME, WAVELENGTH, X, Y
 
-__all__ = ["python_of", "recipe_of"]
+__all__ = ["code_of", "python_of", "recipe_of", "references_code"]
 
 
 def python_of(work: Workspace, layer: Layer, state: ViewState) -> str:
@@ -143,13 +145,11 @@ def _regions(layer: Layer, state: ViewState) -> list[str]:
 
 
 # Recipe ---------------------------------------------------------------------------------------
-def recipe_of(work: Workspace, layer: Layer, state: ViewState, chosen: dict[str, Any]) -> str:
+def recipe_of(layer: Layer, state: ViewState, chosen: dict[str, Any]) -> str:
     """Recipe (TOML) for ``plkit run`` that carries the file to the same peaks and compositions.
 
     Parameters
     ----------
-    work : Workspace
-        Of the view.
     layer : Layer
         That is shown.
     state : ViewState
@@ -167,7 +167,7 @@ def recipe_of(work: Workspace, layer: Layer, state: ViewState, chosen: dict[str,
     DataError
         If a recipe cannot say what is shown.
     """
-    recipe = _recipe_of_results(work)
+    recipe = _recipe_of_results(layer)
     if recipe is not None:
         return recipe
     if layer.spectral != WAVELENGTH:
@@ -196,25 +196,41 @@ def recipe_of(work: Workspace, layer: Layer, state: ViewState, chosen: dict[str,
             f"neither over {Y} and {X} nor over {TIME}",
         )  # fmt: skip
     stem = file.name.split(".")[0] if file.name else "sample"
+    dark, references = "", ""
+    if layer.dark:
+        dark = f"dark = {_quoted(Path(layer.dark).resolve())}\n"
+    chosen_files = {n: layer.references[n] for n in state.references if n in layer.references}
+    if len(chosen_files) > 1:
+        words = [
+            f"{_quoted(n)} = {_quoted(Path(f.path).resolve())}" for n, f in chosen_files.items()
+        ]
+        references = f"references = {{ {', '.join(words)} }}\n"
+        if chosen.get("background", "none") != "none":
+            references += f"background = {_quoted(chosen['background'])}\n"
     window = ""
     if state.band is not None:
         low, high = sorted(state.band)
         window = f"window_nm = [{low:.6g}, {high:.6g}]\n"
     return (
-        f'[study]\ntitle = {json.dumps(stem, ensure_ascii=False)}\noutput = "results"\n\n'
-        "[corrections]\ndespike = false\n\n"
-        f"[peaks]\nmethod = {json.dumps(chosen.get('method', 'parabola'))}\n{window}\n"
-        f"[composition]\ncalibration = {json.dumps(chosen.get('calibration', 'cunha2025'))}\n\n"
-        f"[samples.{json.dumps(stem, ensure_ascii=False)}]\n"
-        f"{role} = {json.dumps(str(file), ensure_ascii=False)}\n"
+        f'[study]\ntitle = {_quoted(stem)}\noutput = "results"\n\n'
+        f"[corrections]\ndespike = false\n{dark}\n"
+        f"[peaks]\nmethod = {_quoted(chosen.get('method', 'parabola'))}\n{window}\n"
+        f"[composition]\ncalibration = {_quoted(chosen.get('calibration', 'cunha2025'))}\n\n"
+        f"[samples.{_quoted(stem)}]\n"
+        f"{role} = {_quoted(file)}\n{references}"
     )
 
 
-def _recipe_of_results(work: Workspace) -> str | None:
+def _quoted(text: object) -> str:
+    """A basic string of TOML."""
+    return json.dumps(str(text), ensure_ascii=False)
+
+
+def _recipe_of_results(layer: Layer) -> str | None:
     """The recipe that stands in the results of a study."""
     from plkit.apps.view.layers import results_file
 
-    where = results_file(Path(work.path))
+    where = results_file(Path(layer.path))
     if where is None:
         return None
     import h5py
@@ -244,7 +260,12 @@ def references_code(layer: Layer, state: ViewState, chosen: list[str]) -> str:
     at = _isel(index_at(layer, state.at))
     lines = [f"at = ds{at}.{layer.variable}"]
     words = []
+    like = ""
     for i, name in enumerate(chosen):
+        if name in layer.references:
+            words.append(f"{name!r}: {layer.references[name].code}")
+            like = "like=ds, "
+            continue
         pin = next((p for p in state.pins if p["name"] == name), None)
         if pin is not None:
             box = box_of(layer, pin["row"], pin["col"], pin["half"])
@@ -261,5 +282,30 @@ def references_code(layer: Layer, state: ViewState, chosen: list[str]) -> str:
                 f'{layer.plane[1]}=xr.DataArray({cols.tolist()}, dims="pixel")).mean("pixel")',
             ]
         words.append(f"{name!r}: reference_{i}")
-    lines.append(f"refs = plkit.references(**{{{', '.join(words)}}})")
+    lines.append(f"refs = plkit.references({like}**{{{', '.join(words)}}})")
     return "\n".join(lines)
+
+
+def code_of(layer: Layer, state: ViewState, settings: Mapping[str, Any]) -> list[str]:
+    """Python of a whole-map fit.
+
+    Parameters
+    ----------
+    layer : Layer
+        That is fitted.
+    state : ViewState
+        With pins and regions.
+    settings : mapping
+        From :func:`plkit.apps.view.operations.settings_of`.
+
+    Returns
+    -------
+    list of str
+        Pieces that define ``result``.
+    """
+    out = []
+    if "references" in settings:
+        chosen = [str(c) for c in settings["references"][COMPONENT].values]
+        out.append(references_code(layer, state, chosen))
+    out.append(f"result = {OPERATIONS[settings['kind']].code(settings)}")
+    return out

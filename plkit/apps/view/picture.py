@@ -30,9 +30,11 @@ _MARKS: Final = 4000
 
 
 def palette_of(name: str) -> tuple[str, ...]:
-    """256 colours of a palette."""
+    """256 colours of a palette; ``"difference"`` goes from blue over white to red."""
     from bokeh import palettes
 
+    if name == "difference":
+        return tuple(palettes.interp_palette(palettes.RdBu11, 256))
     found: tuple[str, ...] = getattr(palettes, f"{name.capitalize()}256")
     return found
 

@@ -15,6 +15,7 @@ from bokeh.events import DocumentReady
 from bokeh.models import Button, Column, ColumnDataSource, CustomJS, Row, TabPanel, Tabs, Toggle
 
 from plkit.apps.view.layers import Layer
+from plkit.apps.view.operations import CHOSEN
 from plkit.apps.view.parts import div, dress
 from plkit.apps.view.state import ViewState
 from plkit.apps.view.theme import new_sheet, sheet, use
@@ -79,15 +80,14 @@ class Viewer:
         self.steps: list[str] = []
         self.style = new_sheet()
         use(self.style)
-        self.chosen: dict[str, Any] = {
-            "method": "parabola", "calibration": "cunha2025", "background": "none",
-        }  # fmt: skip
         self.closed = False
         self._threads = ThreadPoolExecutor(max_workers=2)
         self._asked: dict[str, int] = {}
         self._lock = threading.Lock()
         self._address_due = False
         self.key_actions: list[Callable[[str], None]] = []
+        self.on_step: list[Callable[[], None]] = []
+        self.on_close: list[Callable[[], None]] = []
         self._settle()
         self._make_wires()
         document.on_session_destroyed(lambda _: self.close())
@@ -110,6 +110,11 @@ class Viewer:
     def layer(self) -> Layer:
         """The layer that is shown."""
         return self.work.layer(self.state.layer)
+
+    @property
+    def chosen(self) -> dict[str, str]:
+        """Settings of the whole-map fits."""
+        return {**CHOSEN, **{k: v for k, v in self.state.chosen.items() if k in CHOSEN}}
 
     # The page -----------------------------------------------------------------------------------
     def _make_wires(self) -> None:
@@ -179,15 +184,8 @@ class Viewer:
     def step(self, text: str) -> None:
         """Add a line to the history of this session."""
         self.steps.append(text)
-        for listener in list(self.on_step):
+        for listener in self.on_step:
             listener()
-
-    @property
-    def on_step(self) -> list[Callable[[], None]]:
-        """Called when the history grows."""
-        if not hasattr(self, "_on_step"):
-            self._on_step: list[Callable[[], None]] = []
-        return self._on_step
 
     def download(self, name: str, content: bytes, mime: str = "application/octet-stream") -> None:
         """Give the browser a file."""
@@ -292,6 +290,8 @@ class Viewer:
     def close(self) -> None:
         """Stop the threads of a page that was left."""
         self.closed = True
+        for stop in self.on_close:
+            stop()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 

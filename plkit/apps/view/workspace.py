@@ -32,10 +32,16 @@ class Workspace:
         From :func:`plkit.apps.view.open_layers`.
     path : str
         The file, for the title and for the code that is copied.
+    others : tuple of str, optional
+        Files that were opened beside it.
+    start : dict, optional
+        State with which a page opens whose address states none: that of a session file.
     """
 
     layers: tuple[Layer, ...]
     path: str
+    others: tuple[str, ...] = ()
+    start: dict[str, Any] = field(default_factory=dict)
     fits: dict[str, dict[str, xr.Dataset]] = field(default_factory=dict)
     fit_code: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     _planes: OrderedDict[Any, NDArray[np.float64]] = field(default_factory=OrderedDict)
@@ -43,8 +49,8 @@ class Workspace:
 
     @property
     def title(self) -> str:
-        """Name of the file."""
-        return Path(self.path).name
+        """Names of the files."""
+        return ", ".join(Path(p).name for p in (self.path, *self.others))
 
     def layer(self, name: str) -> Layer:
         """Layer of a name; the first one where there is none of it."""

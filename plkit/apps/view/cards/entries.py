@@ -1,0 +1,158 @@
+"""Pins and regions: the table with counts and means, and which of them are reference spectra."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from bokeh.models import (
+    ColumnDataSource,
+    DataTable,
+    MultiChoice,
+    NumberFormatter,
+    Row,
+    StringEditor,
+    StringFormatter,
+    TableColumn,
+)  # fmt: skip
+
+from plkit.apps.view import values
+from plkit.apps.view.operations import reference_names
+from plkit.apps.view.parts import dress, panel
+from plkit.errors import DataError
+
+if TYPE_CHECKING:
+    from plkit.apps.view.map_tab import MapTab
+
+__all__ = ["EntriesCard"]
+
+
+class EntriesCard:
+    """The card of pins and regions.
+
+    Parameters
+    ----------
+    tab : MapTab
+        Whose state it is.
+    """
+
+    def __init__(self, tab: MapTab) -> None:
+        self.tab, self.viewer, self.state = tab, tab.viewer, tab.viewer.state
+        self.root = self._build()
+
+    def _build(self) -> Any:
+        empty: dict[str, list[Any]] = {
+            k: [] for k in ("name", "kind", "n", "mean", "stderr", "scatter", "colour")
+        }
+        self.rows = ColumnDataSource(empty, name="entry_rows")
+        number = NumberFormatter(format="0.0000a")
+        plain = {"formatter": number, "width": 85}
+        columns = [
+            TableColumn(field="name", title="Name", editor=StringEditor(), width=90,
+                        formatter=StringFormatter(font_style="bold")),
+            TableColumn(field="kind", title="Kind", width=60),
+            TableColumn(field="n", title="Pixels", width=60),
+            TableColumn(field="mean", title="Mean", **plain),
+            TableColumn(field="stderr", title="± σ of mean", **plain),
+            TableColumn(field="scatter", title="Scatter", **plain),
+        ]  # fmt: skip
+        self.table = DataTable(
+            source=self.rows, columns=columns, editable=True, index_position=None, width=470,
+            height=150, name="entries",
+        )  # fmt: skip
+        dress(self.table)
+        self._renaming = False
+        self.rows.on_change("data", self.viewer.changes(self._on_rename))
+        button = self.viewer.button
+        self.references = MultiChoice(
+            title="Reference spectra (the first one falls)",
+            options=[],
+            width=300,
+            name="references",
+        )
+        dress(self.references)
+        self.references.on_change(
+            "value",
+            self.viewer.changes(lambda _a, _o, new: self.state.param.update(references=new)),
+        )
+        self.box_button = button("Draw box", self._draw_box, width=90, name="draw_box")
+        self.lasso_button = button("Draw polygon", self._draw_lasso, width=110, name="draw_polygon")
+        return panel(
+            "Pins and regions",
+            Row(
+                button("Pin", self.pin, width=60, name="pin"), self.box_button, self.lasso_button,
+                button("Remove", self._remove, width=80, name="remove"),
+            ),
+            self.table, self.references, width=510,
+        )  # fmt: skip
+
+    def pin(self) -> None:
+        """Keep the spectrum under the cursor."""
+        if not self.tab.layer.has_spectra and not self.tab.layer.plane:
+            raise DataError("pin a spectrum", "this layer has none")
+        entry = self.state.pin()
+        self.viewer.step(f"pin {entry['name']}")
+
+    def _draw_box(self) -> None:
+        self.tab.images.first.figure.toolbar.active_drag = self.tab.images.first.box_tool
+        self.viewer.say("Drag a box on the map")
+
+    def _draw_lasso(self) -> None:
+        self.tab.images.first.figure.toolbar.active_drag = self.tab.images.first.lasso_tool
+        self.viewer.say("Draw around a region on the map")
+
+    def _remove(self) -> None:
+        chosen = [self.rows.data["name"][i] for i in self.rows.selected.indices]
+        if not chosen:
+            raise DataError("remove", "nothing is selected in the table", "Click a row first.")
+        for name in chosen:
+            self.state.remove(name)
+        self.rows.selected.indices = []
+
+    def _on_rename(self, _attr: str, old: Any, new: Any) -> None:
+        if self._renaming or len(old["name"]) != len(new["name"]):
+            return
+        for before, after in zip(old["name"], new["name"], strict=True):
+            if before != after:
+                try:
+                    self.state.rename(before, after)
+                finally:
+                    self.update()
+
+    def update(self) -> None:
+        """Fill the table: counts and means of what the image shows."""
+        layer, s = self.tab.layer, self.state
+        entries: dict[str, list[Any]] = {
+            k: [] for k in ("name", "kind", "n", "mean", "stderr", "scatter", "colour")
+        }
+        image = self.tab.images.image
+        if layer.plane and image.size:
+            for p in s.pins:
+                box = tuple(values.box_of(layer, p["row"], p["col"], p["half"]).values())
+                part = image[box]
+                good = part[np.isfinite(part)]
+                scatter = float(good.std(ddof=1)) if good.size > 1 else float("nan")
+                found = {
+                    "name": p["name"], "kind": "pin", "n": int(part.size), "colour": p["colour"],
+                    "mean": float(good.mean()) if good.size else float("nan"),
+                    "stderr": scatter / np.sqrt(max(good.size, 1)), "scatter": scatter,
+                }  # fmt: skip
+                for k, v in found.items():
+                    entries[k].append(v)
+            regions = s.regions if layer.is_map else []
+            for row in values.region_table(layer, image, regions):
+                for k in entries:
+                    entries[k].append("region" if k == "kind" else row[k])
+        self._renaming = True
+        try:
+            self.rows.data = entries
+        finally:
+            self._renaming = False
+        self.references.options = reference_names(layer, s)
+        self.references.value = [r for r in s.references if r in self.references.options]
+        self.tab.cards.fits.update()
+
+    def set_layer(self) -> None:
+        """Regions are drawn on maps alone."""
+        for drawn in (self.box_button, self.lasso_button):
+            drawn.visible = self.tab.layer.is_map
