@@ -166,7 +166,26 @@ class Page:
 
 
 @pytest.fixture
-def page(browser: Any, request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
+def serve() -> Iterator[Callable[..., str]]:
+    """Servers of one test; they stop when its pages are closed."""
+    servers = []
+
+    def new(*words: object) -> str:
+        server, address = served(*words)
+        servers.append(server)
+        return address
+
+    yield new
+    for server in servers:
+        stop(server)
+
+
+@pytest.fixture
+def page(
+    browser: Any,
+    serve: Callable[..., str],
+    request: pytest.FixtureRequest,
+) -> Iterator[Callable[..., Page]]:
     """Open pages; at the end none may have shown a fault."""
     opened: list[Page] = []
 
@@ -183,7 +202,7 @@ def page(browser: Any, request: pytest.FixtureRequest) -> Iterator[Callable[...,
 
     yield new
     for made in opened:
-        assert made.faults == []
+        assert made.faults == [], "\n".join(made.faults)
         made.page.close()
 
 

@@ -17,8 +17,7 @@ from tests.page_driver import (  # noqa: F401  fixtures
     message,
     page,
     results_address,
-    served,
-    stop,
+    serve,
 )
 from tests.view_data import movie
 
@@ -146,22 +145,19 @@ def test_fit_all_pixels_then_scatter_and_lasso(page: Any, file_address: str) -> 
     assert quantity in other.page.evaluate("model('quantity').options.map((o) => o[0])")
 
 
-def test_cancel_stops_a_whole_map_fit(page: Any, tmp_path: Path) -> None:
+def test_cancel_stops_a_whole_map_fit(page: Any, tmp_path: Path, serve: Any) -> None:
     big = movie(n_times=8, n_y=120, n_x=120)
-    server, address = served(plkit.write(big, tmp_path / "big.nc"))
-    try:
-        p = page(address)
-        p.choose("fit_method", "asymmetric")
-        p.button("Fit all pixels").click()
-        p.wait("model('progress').text.includes('%')")
-        p.shot("running")
-        p.button("Cancel").click()
-        p.wait("model('progress').text.includes('cancelled after')")
-        p.wait("!model('fit_all').disabled")
-        assert p.page.evaluate("model('quantity').value") == "band"
-        assert p.page.evaluate("model('quantity').options.length") == 2
-    finally:
-        stop(server)
+    address = serve(plkit.write(big, tmp_path / "big.nc"))
+    p = page(address)
+    p.choose("fit_method", "asymmetric")
+    p.button("Fit all pixels").click()
+    p.wait("model('progress').text.includes('%')")
+    p.shot("running")
+    p.button("Cancel").click()
+    p.wait("model('progress').text.includes('cancelled after')")
+    p.wait("!model('fit_all').disabled")
+    assert p.page.evaluate("model('quantity').value") == "band"
+    assert p.page.evaluate("model('quantity').options.length") == 2
 
 
 def test_take_away(page: Any, file_address: str) -> None:
@@ -216,18 +212,17 @@ def test_file_has_kinetics_at_the_cursor_and_says_what_is_missing(
         p.see(text)
 
 
-def test_series_of_spectra_is_drawn_over_time_and_wavelength(page: Any, tmp_path: Path) -> None:
+def test_series_of_spectra_is_drawn_over_time_and_wavelength(
+    page: Any, tmp_path: Path, serve: Any
+) -> None:
     series = movie().isel(y=6, x=8, drop=True)
-    server, address = served(plkit.write(series, tmp_path / "series.nc"))
-    try:
-        p = page(address)
-        p.tap("map", 0.5, 0.9)
-        p.wait("model('spectrum').title.text.startsWith('time = ')")
-        p.drag("spectrum", (0.2, 0.5), (0.35, 0.5))
-        p.wait("location.search.startsWith('?s=')")
-        p.shot("series")
-    finally:
-        stop(server)
+    address = serve(plkit.write(series, tmp_path / "series.nc"))
+    p = page(address)
+    p.tap("map", 0.5, 0.9)
+    p.wait("model('spectrum').title.text.startsWith('time = ')")
+    p.drag("spectrum", (0.2, 0.5), (0.35, 0.5))
+    p.wait("location.search.startsWith('?s=')")
+    p.shot("series")
 
 
 # Results --------------------------------------------------------------------------------------

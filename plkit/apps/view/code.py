@@ -43,6 +43,7 @@ def python_of(work: Workspace, layer: Layer, state: ViewState) -> str:
     if layer.has_spectra:
         lines += [f"frame = {frame}"]
     lines += _image(work, layer, state, at)
+    lines += _second(work, layer, state)
     if layer.has_spectra:
         lines += _spectra(layer, state)
     lines += _regions(layer, state)
@@ -61,9 +62,17 @@ def _isel(index: dict[str, Any]) -> str:
     return f".isel({words})" if words else ""
 
 
-def _image(work: Workspace, layer: Layer, state: ViewState, at: dict[str, int]) -> list[str]:
+def _image(
+    work: Workspace,
+    layer: Layer,
+    state: ViewState,
+    at: dict[str, int],
+    words: tuple[str, str, str] = ("ds", "frame", "image"),
+) -> list[str]:
+    """Lines that give the image of a frame; ``words`` are the names of dataset, frame and image."""
     if not layer.plane:
         return []
+    whole, frame, image = words
     rows, cols = layer.plane
     order = f'.transpose("{rows}", "{cols}")'
     q = state.quantity
@@ -72,7 +81,7 @@ def _image(work: Workspace, layer: Layer, state: ViewState, at: dict[str, int]) 
         axis = layer.axis(layer.spectral)
         return [
             f"# {axis[band.start]:.6g} to {axis[band.stop - 1]:.6g}",
-            f"image = frame.{layer.variable}.isel({layer.spectral}=slice({band.start}, {band.stop}))"
+            f"{image} = {frame}.{layer.variable}.isel({layer.spectral}=slice({band.start}, {band.stop}))"
             f'.sum("{layer.spectral}"){order}',
         ]
     if q == "slice":
@@ -84,19 +93,45 @@ def _image(work: Workspace, layer: Layer, state: ViewState, at: dict[str, int]) 
         )
         return [
             f"# at {axis[n]:.6g}",
-            f"image = frame.{layer.variable}.isel({layer.spectral}={n}){order}",
+            f"{image} = {frame}.{layer.variable}.isel({layer.spectral}={n}){order}",
         ]
     if q == "spectra":
-        return [f"image = frame.{layer.variable}{order}"]
+        return [f"{image} = {frame}.{layer.variable}{order}"]
     key, _, name = q.rpartition("/")
     name, _, component = name.partition(":")
-    source, lines = "ds", []
+    source, lines = whole, []
     if key:
         source, lines = "result", list(work.fit_code.get((layer.name, key), []))
+        if whole != "ds":
+            lines = [f"ds = {whole}", *lines]
     of = (work.maps(layer)[key] if key else layer.ds)[name]
     select = f'.sel({COMPONENT}="{component}")' if component else ""
     inner = {d: i for d, i in at.items() if d in of.dims}
-    return [*lines, f"image = {source}.{name}{select}{_isel(inner)}{order}"]
+    return [*lines, f"{image} = {source}.{name}{select}{_isel(inner)}{order}"]
+
+
+def _second(work: Workspace, layer: Layer, state: ViewState) -> list[str]:
+    """The image beside the first one, and their difference."""
+    found = work.compared(layer, state)
+    if found is None:
+        return []
+    other, at = found
+    same = other.name == layer.name
+    lines = ["", f"other = {'ds' if same else other.code}"]
+    if other.has_spectra:
+        lines.append(f"other_frame = other{_isel(at)}")
+    key = state.quantity.rpartition("/")[0]
+    words = ("other", "other_frame", "second")
+    if same and key:
+        # The fit stands above; its result holds every frame.
+        lines.append(_image(work, other, state, at, words)[-1])
+    elif key:
+        lines += ["first_ds = ds", *_image(work, other, state, at, words), "ds = first_ds"]
+    else:
+        lines += _image(work, other, state, at, words)
+    if state.difference:
+        lines.append("difference = image.copy(data=second.values - image.values)")
+    return [*lines, ""]
 
 
 def _mean(layer: Layer, row: int, col: int, half: int) -> str:

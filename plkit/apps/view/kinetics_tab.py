@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 import plkit
 from plkit import names
 from plkit.apps.view import values
+from plkit.apps.view.figure_buttons import figure_buttons
 from plkit.apps.view.operations import references_of
 from plkit.apps.view.parts import div, dress, hover, new_figure, panel, table, wrapped
 from plkit.apps.view.results import results_of
@@ -130,8 +131,15 @@ class _StudyKinetics:
         self.sample.on_change("value", viewer.changes(lambda *_: self._new_sample()))
         self.power.on_change("value", viewer.changes(lambda *_: self.draw()))
         copy = viewer.button("Copy as Python", self._copy, width=130, name="kin_copy")
+        save = figure_buttons(
+            viewer,
+            "",
+            "kin",
+            lambda: f"{self.sample.value}_kinetics".replace(" ", "_"),
+            self.figure,
+        )
         self.root = wrapped(
-            panel("", self.sample, self.power, copy, width=244),
+            panel("", self.sample, self.power, copy, save, width=264),
             self.graph.root,
             panel("Fit", self.text, width=450),
         )
@@ -162,6 +170,12 @@ class _StudyKinetics:
         said = self.results.summary["samples"].get(sample, {}).get("verdict")
         verdict = f"<p>Verdict: <b>{said}</b></p>" if said else ""
         self.text.text = _numbers(kin) + verdict
+
+    def figure(self) -> Any:
+        """What is shown, as a figure for paper."""
+        sample, i = self.sample.value, int(self.power.value)
+        groups = (self.results.group(sample, g).isel({POWER: i}) for g in ("unmixed", "kinetics"))
+        return plkit.plot.plot_kinetics(*groups)
 
     def _copy(self) -> None:
         sample, i = self.sample.value, int(self.power.value)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bokeh.models import Column
+
 from plkit.apps.view.cards.compare import CompareCard
 from plkit.apps.view.cards.entries import EntriesCard
 from plkit.apps.view.cards.fits import FitsCard
 from plkit.apps.view.cards.metadata import MetadataCard
 from plkit.apps.view.cards.scatter import ScatterCard
+from plkit.apps.view.cards.session import SessionCard
 from plkit.apps.view.cards.take_away import TakeAwayCard
 from plkit.apps.view.parts import wrapped
 
@@ -34,11 +37,12 @@ class MapCards:
         self.compare = CompareCard(tab)
         self.scatter = ScatterCard(tab)
         self.take_away = TakeAwayCard(tab)
+        self.session = SessionCard(tab)
         self.metadata = MetadataCard(tab)
-        cards = (
-            self.entries, self.fits, self.compare, self.scatter, self.take_away, self.metadata,
+        self.root = wrapped(
+            self.entries.root, Column(self.fits.root, self.compare.root), self.take_away.root,
+            self.scatter.root, Column(self.session.root, self.metadata.root),
         )  # fmt: skip
-        self.root = wrapped(*(card.root for card in cards))
 
     def set_layer(self) -> None:
         """Another layer: which cards make sense."""

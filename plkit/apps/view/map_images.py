@@ -44,24 +44,13 @@ class MapImages:
     # What is compared ---------------------------------------------------------------------------
     @property
     def others(self) -> list[Layer]:
-        """Layers whose frames can stand beside the image: its own, where it has several, first."""
-        own = self.tab.layer
-        if not own.is_map:
-            return []
-        rest = [a for a in self.work.layers if a.name != own.name and a.is_map]
-        return [*([own] if own.outer else []), *rest]
+        """Layers whose frames can stand beside the image."""
+        return self.work.beside(self.tab.layer)
 
     @property
     def compared(self) -> tuple[Layer, dict[str, int]] | None:
         """Layer and frame of the second image; None where there is none."""
-        others = self.others
-        if self.state.compare is None or not others:
-            return None
-        layer = next((a for a in others if a.name == self.state.compare_layer), others[0])
-        at = {d: i for d, i in self.state.at.items() if d in layer.outer}
-        if layer.outer:
-            at[layer.outer[0]] = self.state.compare
-        return layer, values.index_at(layer, at)
+        return self.work.compared(self.tab.layer, self.state)
 
     @property
     def lazy(self) -> bool:
@@ -106,7 +95,7 @@ class MapImages:
             label = values.label_of(layer, state.quantity, self.tab.maps)
             self.first.show(
                 self.image, self.levels, log=state.log, palette=state.palette, label=label,
-                title=self.frame_title(layer, state.at),
+                title=self._title(layer, state.at, other),
             )  # fmt: skip
             self._show_second(second, other, label)
             self.tab.cards.after_image()
@@ -126,10 +115,7 @@ class MapImages:
             self.second.figure.visible = False
             return
         layer, at = other
-        title = self.frame_title(layer, at)
-        if layer.name != self.tab.layer.name:
-            title = f"{layer.name}: {title}".rstrip(": ")
-        state = self.state
+        title, state = self._title(layer, at, other), self.state
         self.second.set_layer(layer)
         if state.difference:
             difference = self.difference(image)
@@ -182,7 +168,16 @@ class MapImages:
             return self._fixed
         return values.levels_of(image, state.percentile, state.log)
 
-    def frame_title(self, layer: Layer, at: dict[str, int]) -> str:
+    def _title(
+        self, layer: Layer, at: dict[str, int], other: tuple[Layer, dict[str, int]] | None
+    ) -> str:
+        """Which frame it is; of which file, where two are compared."""
+        title = self._frame_title(layer, at)
+        if other is None or other[0].name == self.tab.layer.name:
+            return title
+        return f"{layer.name}: {title}" if title else layer.name
+
+    def _frame_title(self, layer: Layer, at: dict[str, int]) -> str:
         """Which frame it is, in units."""
         parts = []
         for dim, i in values.index_at(layer, at).items():

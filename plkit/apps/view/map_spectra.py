@@ -95,6 +95,11 @@ class MapSpectra:
             )  # fmt: skip
 
     def _place(self) -> str:
+        """Where the spectrum is."""
+        grey = " · grey: second image" if self.tab.images.compared is not None else ""
+        return self._where() + grey
+
+    def _where(self) -> str:
         layer, s = self.tab.layer, self.state
         if not layer.plane:
             return layer.name

@@ -54,8 +54,9 @@ def make_page(document: Any, work: Workspace) -> None:
         state, notice = _state_of(document, work)
         viewer = Viewer(document, work, state)
         viewer.build(TABS)
-        if notice:
-            viewer.say(notice, warn=True)
+        said = " · ".join(filter(None, (notice, viewer.notice, *work.notes)))
+        if said:
+            viewer.say(said, warn=True)
     except Exception as error:
         _LOG.exception("page")
         document.clear()

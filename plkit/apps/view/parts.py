@@ -11,7 +11,7 @@ from bokeh.plotting import figure
 
 from plkit.apps.view.theme import card, sheet
 
-__all__ = ["div", "dress", "new_figure", "panel", "table", "wrapped"]
+__all__ = ["div", "dress", "legend_above", "new_figure", "panel", "table", "wrapped"]
 
 
 def new_figure(
@@ -29,6 +29,17 @@ def new_figure(
     made.axis.axis_label_text_font_size = "9.5pt"
     made.min_border_left = 64  # so that figures below each other share their left edge
     return made
+
+
+def legend_above(made: Any) -> None:
+    """Move the legend of a figure above it, where it hides nothing."""
+    legend = made.legend[0]
+    made.center.remove(legend)
+    legend.update(
+        orientation="horizontal", label_text_font_size="8.5pt", border_line_color=None, padding=0,
+        margin=2, spacing=8,
+    )  # fmt: skip
+    made.add_layout(legend, "above")
 
 
 def hover(renderers: Sequence[Any], *lines: tuple[str, str]) -> HoverTool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import socket
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from plkit.errors import DataError
+from plkit.errors import DataError, PlkitWarning
 
 __all__ = ["make_server", "serve"]
 
@@ -93,8 +94,9 @@ def make_server(
         from plkit.apps.view.page import make_page
         from plkit.apps.view.workspace import Workspace
 
-        layers = reading.result()
+        layers, notes = reading.result()
     work = Workspace(layers, str(paths[0]), others=tuple(map(str, paths[1:])))
+    work.notes = notes
     if session is not None:
         from plkit.apps.view.session import read_session
 
@@ -125,7 +127,11 @@ def _open(
 ) -> Any:
     from plkit.apps.view.opening import open_files
 
-    return open_files(paths, references=references, dark=dark, reader=reader, options=options)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", PlkitWarning)
+        layers = open_files(paths, references=references, dark=dark, reader=reader, options=options)
+    notes = [str(w.message) for w in caught if issubclass(w.category, PlkitWarning)]
+    return layers, list(dict.fromkeys(notes))
 
 
 def _free_port() -> int:

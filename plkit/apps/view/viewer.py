@@ -44,6 +44,8 @@ if (navigator.clipboard) navigator.clipboard.writeText(text).catch(by_hand); els
 
 _ADDRESS = "history.replaceState(null, '', '?s=' + cb_obj.data.text[0]);"
 
+_GO_TO = "location.search = '?s=' + cb_obj.data.text[0];"
+
 _DARK = "document.documentElement.classList.toggle('dark', cb_obj.active);"
 
 # Keys work wherever the focus is not in a field; sliders keep their arrows.
@@ -81,6 +83,7 @@ class Viewer:
         self.style = new_sheet()
         use(self.style)
         self.closed = False
+        self.notice = ""
         self._threads = ThreadPoolExecutor(max_workers=2)
         self._asked: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -99,6 +102,12 @@ class Viewer:
             state.layer = layer.name
         known = self.work.quantities(layer)
         if state.quantity not in known:
+            fit = state.quantity.rpartition("/")[0]
+            if fit:
+                self.notice = (
+                    f"'{fit}' is not fitted here: the fits are kept as long as the command runs. "
+                    "Press Fit all pixels again."
+                )
             state.quantity = preferred(known)
         if layer.plane:
             rows, cols = (layer.ds.sizes[d] for d in layer.plane)
@@ -124,6 +133,8 @@ class Viewer:
         self.clip.js_on_change("data", CustomJS(code=_COPY))
         self.address = ColumnDataSource({"text": []})
         self.address.js_on_change("data", CustomJS(code=_ADDRESS))
+        self.elsewhere = ColumnDataSource({"text": []})
+        self.elsewhere.js_on_change("data", CustomJS(code=_GO_TO))
         self.keys = ColumnDataSource({"key": [], "n": []})
         self.keys.on_change("data", self.changes(lambda _a, _o, new: self._on_key(new["key"][0])))
         self.message = div("", sizing_mode="stretch_width", name="message", margin=(6, 10, 0, 10))
@@ -172,7 +183,7 @@ class Viewer:
         ready = CustomJS(args={"keys": self.keys, "dark": self.dark}, code=_KEYS)
         self.document.js_on_event(DocumentReady, ready)
         # Sources of no figure reach the browser because they are roots' references here.
-        page.tags = [self.outbox, self.clip, self.address, self.keys]
+        page.tags = [self.outbox, self.clip, self.address, self.elsewhere, self.keys]
         self.document.title = f"{self.work.title} – plkit"
 
     # To the browser -----------------------------------------------------------------------------
@@ -197,6 +208,11 @@ class Viewer:
     def copy(self, text: str) -> None:
         """Put text on the clipboard."""
         self.clip.data = {"text": [text]}
+
+    def go_to(self, state: ViewState) -> None:
+        """Open the page anew with another state."""
+        self._address_due = True  # the old state is not written any more
+        self.elsewhere.data = {"text": [state.encoded()]}
 
     def _note_address(self) -> None:
         """Write the state into the address, soon: not in every step of a drag."""

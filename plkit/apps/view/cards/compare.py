@@ -40,7 +40,7 @@ class CompareCard:
         self.state.param.watch(
             lambda *_: self.set_layer(), ["compare", "compare_layer", "difference"]
         )
-        self.root = panel("Before and after", self.on, self.of, self.at, self.difference, width=290)
+        self.root = panel("Before and after", self.on, self.of, self.at, self.difference, width=350)
 
     def _choose(self) -> None:
         if not self._following:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import xarray as xr
 from bokeh.models import Row, TextAreaInput
 
 from plkit import plot
 from plkit.apps.view import values
 from plkit.apps.view.code import python_of, recipe_of
-from plkit.apps.view.export import figure_bytes, map_csv, spectra_csv, table_csv
+from plkit.apps.view.export import map_csv, spectra_csv, table_csv
+from plkit.apps.view.figure_buttons import figure_buttons
+from plkit.apps.view.graphs import axis_values
+from plkit.apps.view.layers import Layer
 from plkit.apps.view.parts import dress, panel
 from plkit.errors import DataError
 from plkit.names import X, Y, attrs
@@ -47,12 +51,16 @@ class TakeAwayCard:
                 button("Map CSV", self._save_map, width=90, name="csv_map"),
                 button("Regions CSV", self._save_regions, width=105, name="csv_regions"),
             ),
-            Row(
-                button("Map PNG", lambda: self._save_figure("png"), width=90, name="png"),
-                button("Map SVG", lambda: self._save_figure("svg"), width=90, name="svg"),
-                button(
-                    "Spectra SVG", lambda: self._save_spectrum("svg"), width=105, name="svg_spectra"
-                ),
+            figure_buttons(self.viewer, "Map", "map", lambda: f"{self.stem}_map", self.map_figure),
+            figure_buttons(
+                self.viewer, "Second", "second", lambda: f"{self.stem}_second", self.second_figure
+            ),
+            figure_buttons(
+                self.viewer,
+                "Spectra",
+                "spectra",
+                lambda: f"{self.stem}_spectra",
+                self.spectra_figure,
             ),
         ]
         return panel("Take away", *rows, self.code, width=470)
@@ -70,7 +78,8 @@ class TakeAwayCard:
         self.viewer.say("Recipe copied: save it as STUDY.toml, then plkit run STUDY.toml")
 
     @property
-    def _stem(self) -> str:
+    def stem(self) -> str:
+        """Start of the names of files."""
         return f"{self.viewer.work.title.split('.nc')[0]}_{self.tab.layer.name}".replace(" ", "_")
 
     def _save_spectra(self) -> None:
@@ -79,13 +88,13 @@ class TakeAwayCard:
             raise DataError("save the spectra", "this layer holds maps of results, no spectra")
         spectra = {"cursor": self.tab.spectra.here()}
         spectra.update({e["name"]: ds for e, ds in self.tab.spectra.kept()})
-        self.viewer.download(f"{self._stem}_spectra.csv", spectra_csv(layer, spectra), "text/csv")
+        self.viewer.download(f"{self.stem}_spectra.csv", spectra_csv(layer, spectra), "text/csv")
 
     def _save_map(self) -> None:
         layer = self.tab.layer
         label = values.label_of(layer, self.state.quantity, self.tab.maps)
         content = map_csv(layer, self.tab.images.image, label)
-        self.viewer.download(f"{self._stem}_map.csv", content, "text/csv")
+        self.viewer.download(f"{self.stem}_map.csv", content, "text/csv")
 
     def _save_regions(self) -> None:
         rows = values.region_table(self.tab.layer, self.tab.images.image, self.state.regions)
@@ -94,30 +103,52 @@ class TakeAwayCard:
         content = table_csv(
             head, [[r["name"], r["n"], r["mean"], r["stderr"], r["scatter"]] for r in rows]
         )
-        self.viewer.download(f"{self._stem}_regions.csv", content, "text/csv")
+        self.viewer.download(f"{self.stem}_regions.csv", content, "text/csv")
 
     def map_figure(self) -> Any:
         """The map as a figure for paper."""
-        import xarray as xr
+        images, state = self.tab.images, self.state
+        label = values.label_of(self.tab.layer, state.quantity, self.tab.maps)
+        da = self._array(self.tab.layer, images.image, label)
+        return plot.plot_map(da, clim=images.levels, cmap=state.palette.lower())
 
-        layer = self.tab.layer
+    def second_figure(self) -> Any:
+        """The second image, or the difference, as a figure for paper."""
+        images, state = self.tab.images, self.state
+        found, image = images.compared, images.second_image()
+        if found is None or image is None:
+            raise DataError(
+                "draw the second image", "there is none", "Choose one under Before and after."
+            )
+        label = values.label_of(self.tab.layer, state.quantity, self.tab.maps)
+        if state.difference:
+            image = images.difference(image)
+            most = max(map(abs, values.levels_of(image, state.percentile, False)))
+            da = self._array(found[0], image, f"Difference of: {label}")
+            return plot.plot_map(da, clim=(-most, most), cmap="RdBu_r")
+        da = self._array(found[0], image, label)
+        return plot.plot_map(da, clim=images.levels, cmap=state.palette.lower())
+
+    def _array(self, layer: Layer, image: Any, label: str) -> xr.DataArray:
         if not layer.is_map:
             raise DataError("draw the map", "this layer is a series of spectra, not a map")
         coords = {d: (d, layer.axis(d), attrs(d) if d in (X, Y) else {}) for d in layer.plane}
-        label = values.label_of(layer, self.state.quantity, self.tab.maps)
-        da = xr.DataArray(self.tab.images.image, coords, layer.plane, attrs={"long_name": label})
-        return plot.plot_map(da, clim=self.tab.images.levels, cmap=self.state.palette.lower())
+        return xr.DataArray(image, coords, layer.plane, attrs={"long_name": label})
 
-    def _save_figure(self, suffix: str) -> None:
-        content = figure_bytes(self.map_figure(), suffix)
-        mime = "image/png" if suffix == "png" else "image/svg+xml"
-        self.viewer.download(f"{self._stem}_map.{suffix}", content, mime)
-
-    def _save_spectrum(self, suffix: str) -> None:
+    def spectra_figure(self) -> Any:
+        """Spectra under the cursor, of pins and regions as a figure for paper."""
         layer = self.tab.layer
         if not layer.has_spectra:
-            raise DataError("save the spectra", "this layer holds maps of results, no spectra")
+            raise DataError("draw the spectra", "this layer holds maps of results, no spectra")
         figure = plot.plot_spectra(self.tab.spectra.here(), variable=layer.variable)
-        self.viewer.download(
-            f"{self._stem}_spectrum.{suffix}", figure_bytes(figure, suffix), "image/svg+xml"
-        )
+        kept = self.tab.spectra.kept()
+        if kept:
+            ax = figure.axes[0]
+            for entry, ds in kept:
+                da = ds[layer.variable]
+                ax.plot(
+                    axis_values(ds, str(da.dims[0])), da.values, color=entry["colour"], lw=0.8,
+                    label=entry["name"],
+                )  # fmt: skip
+            ax.legend(frameon=False)
+        return figure

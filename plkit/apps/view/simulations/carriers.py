@@ -9,7 +9,7 @@ import xarray as xr
 from bokeh.models import Column, ColumnDataSource, Span
 
 import plkit
-from plkit.apps.view.parts import div, hover, new_figure, panel, wrapped
+from plkit.apps.view.parts import div, hover, legend_above, new_figure, panel, wrapped
 from plkit.apps.view.simulations.form import Field, Form, axis_text, rows_of
 from plkit.apps.view.theme import CURSOR, paint
 from plkit.plot.style import CATEGORICAL
@@ -20,6 +20,7 @@ TITLE: Final = "Carriers"
 
 _POWERS: Final = 12
 _TIMES: Final = 81
+_E18: Final = 1e-18
 
 _FIELDS: Final = {
     "radius_um": Field("1/e² radius of the spot (µm)", 1.0, 0.05, 0.01),
@@ -94,7 +95,7 @@ class Carriers:
         self.viewer = viewer
         self.form = Form(viewer, "carriers", _FIELDS, self.draw, code_of)
         look: dict[str, Any] = {"width": 440, "height": 270}
-        density, colour = axis_text("carrier_density"), CURSOR
+        density, colour = "Carrier density n (10¹⁸ cm⁻³)", CURSOR
         self.density = new_figure(
             "Steady, at the centre", axis_text("power"), density, x_axis_type="log",
             y_axis_type="log", **look,
@@ -116,8 +117,7 @@ class Carriers:
         self.rise.multi_line(
             "x", "y", source=self.curves, line_color="colour", line_width=2, legend_field="name"
         )
-        self.rise.legend.location = "bottom_right"
-        self.rise.legend.label_text_font_size = "8.5pt"
+        legend_above(self.rise)
         self.across = new_figure("Across the spot, largest power", "r (µm)", density, **look)
         self.profile = ColumnDataSource({"x": [], "y": [], "light": []}, name="carriers_profile")
         self.across.line(
@@ -127,14 +127,14 @@ class Carriers:
             "x", "light", source=self.profile, line_color=CATEGORICAL[1], line_dash="dashed",
             line_width=1.5, legend_label="without diffusion",
         )  # fmt: skip
-        self.across.legend.label_text_font_size = "8.5pt"
+        legend_above(self.across)
         self.edge = Span(location=1.0, dimension="height", line_color="#888888", line_dash="dotted")
         self.across.add_layout(self.edge)
         self.figures = (self.density, self.length, self.rise, self.across)
         self.text = div("", width=400, name="carriers_text")
         self.root = wrapped(
-            self.form.panel(), Column(self.density, self.length), Column(self.rise, self.across),
-            panel("At the largest power", self.text, width=430),
+            self.form.panel(), Column(self.density, self.length),
+            Column(self.rise, self.across, panel("At the largest power", self.text, width=440)),
         )  # fmt: skip
         viewer.state.param.watch(lambda *_: self._paint(), "dark")
         self._paint()
@@ -152,7 +152,7 @@ class Carriers:
         )
 
     def _show(self, found: xr.Dataset, across: xr.Dataset, v: dict[str, Any]) -> None:
-        n, s = found["carrier_density"].values, found["carrier_density_stderr"].values
+        n, s = (_E18 * found[k].values for k in ("carrier_density", "carrier_density_stderr"))
         length, t = found["diffusion_length"].values, found["diffusion_length_stderr"].values
         # On a logarithmic axis a band cannot end at nothing.
         self.steady.data = {
@@ -163,15 +163,15 @@ class Carriers:
         delay = found["delay"].values
         self.curves.data = {
             "x": [delay] * len(shown),
-            "y": [found["carrier_transient"].isel(power=i).values for i in shown],
+            "y": [_E18 * found["carrier_transient"].isel(power=i).values for i in shown],
             "colour": list(CATEGORICAL[: len(shown)]),
             "name": [f"{float(found['power'][i]):.3g} µW" for i in shown],
         }
-        profile = across["carrier_profile"].isel(power=0).values
+        profile = _E18 * across["carrier_profile"].isel(power=0).values
         r_um = across["carrier_distance"].values * 1e-3
         near = r_um <= 3.0 * v["radius_um"]
         self.profile.data = {
-            "x": r_um[near], "y": profile[near], "light": _without_diffusion(across, r_um, v)[near],
+            "x": r_um[near], "y": profile[near], "light": _E18 * _without_diffusion(across, r_um, v)[near],
         }  # fmt: skip
         self.edge.location = v["radius_um"]
         self.text.text = rows_of(

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from bokeh.models import (
     BasicTicker,
+    BasicTickFormatter,
     ColorBar,
     Column,
     ColumnDataSource,
@@ -133,17 +134,18 @@ class Cycling:
         )
         self.warm.line("x", "t", source=self.series, line_color=CATEGORICAL[1], line_width=1.5)
         line = self.share.line("x", "s", source=self.series, line_color=CURSOR, line_width=1.5)
+        self.share.yaxis.formatter = BasicTickFormatter(power_limit_low=-4)
         self.share.add_tools(hover([line], ("t", "@x{0.0} s"), ("s", "@s{0.0000}")))
         for level in (0.5, 0.008):
             self.share.add_layout(
                 Span(location=level, dimension="width", line_color="#888888", line_dash="dotted")
             )
-        self.movie = new_figure("Spectra", names.label(WAVELENGTH), time, width=520, height=280)
+        self.movie = new_figure("", names.label(WAVELENGTH), time, width=520, height=280)
         self.movie.x_range.range_padding = self.movie.y_range.range_padding = 0
         self.counts = LinearColorMapper(palette=palette_of("viridis"), low=0, high=1)
         self.image = ColumnDataSource({"image": [], "x": [], "y": [], "dw": [], "dh": []})
         self.movie.image("image", "x", "y", "dw", "dh", source=self.image, color_mapper=self.counts)
-        self.movie.add_layout(ColorBar(color_mapper=self.counts, width=12, title="counts"), "right")
+        self.movie.add_layout(ColorBar(color_mapper=self.counts, width=12), "right")
         self._make_map()
         self.progress = Progress(
             viewer, "Map of patterns", self._start, lambda task: self._show_map(task.result),
@@ -164,7 +166,7 @@ class Cycling:
 
     def _make_map(self) -> None:
         self.patterns = new_figure(
-            "Largest segregated fraction in the last cycle", axis_text("period"),
+            "Largest segregated fraction s_max in the last cycle", axis_text("period"),
             axis_text("on_time"), width=450, height=360, x_axis_type="log", y_axis_type="log",
             name="cycling_map",
         )  # fmt: skip
@@ -185,7 +187,7 @@ class Cycling:
                 [quads], ("on", "@on s"), ("period", "@period s"), ("s", "@s{0.000}"), ("", "@kind")
             )
         )
-        bar = ColorBar(color_mapper=self.shares, width=12, ticker=BasicTicker(), title="s_max")
+        bar = ColorBar(color_mapper=self.shares, width=12, ticker=BasicTicker())
         self.patterns.add_layout(bar, "right")
         self.here = ColumnDataSource({"x": [], "y": []})
         self.patterns.scatter(
@@ -228,13 +230,17 @@ class Cycling:
             movie["intensity"].values[:n].astype(float).reshape(-1, step, movie.sizes[WAVELENGTH])
         )
         drawn = counts.mean(1).astype(np.float32)
-        self.counts.update(low=float(np.percentile(drawn, 1)), high=float(drawn.max()))
+        self.counts.update(
+            low=float(np.percentile(drawn, 1)), high=float(np.percentile(drawn, 99.9))
+        )
         axis = movie[WAVELENGTH].values
         self.image.data = {
             "image": [drawn], "x": [float(axis[0])], "dw": [float(np.ptp(axis))], "y": [0.0],
             "dh": [float(n * (t[1] - t[0]) if t.size > 1 else 2 * t[0])],
         }  # fmt: skip
-        self.movie.title.text = "Spectra" if step == 1 else f"Spectra, means of {step}"
+        self.movie.title.text = (
+            "Spectra (counts)" if step == 1 else f"Spectra (counts), means of {step}"
+        )
         kind, top = judged
         last = max(1, t.size // 10)
         self.text.text = table([

@@ -10,7 +10,7 @@ from bokeh.models import ColorBar, Column, ColumnDataSource, LinearColorMapper, 
 
 import plkit
 from plkit import names
-from plkit.apps.view.parts import div, dress, hover, new_figure, panel, table, wrapped
+from plkit.apps.view.parts import div, dress, hover, legend_above, new_figure, panel, table, wrapped
 from plkit.apps.view.picture import palette_of
 from plkit.apps.view.progress import Progress
 from plkit.apps.view.simulations.form import AnyField, Choice, Field, Form, Switch, axis_text
@@ -148,7 +148,7 @@ class Hopping:
         self.counts.multi_line(
             "x", "y", source=self.events, line_color="colour", line_width=2, legend_field="name"
         )
-        self.counts.legend.update(location="top_left", label_text_font_size="8.5pt")
+        legend_above(self.counts)
         self.above = new_figure("", "x (nm)", "y (nm)", width=420, height=370, match_aspect=True)
         self.above.x_range.range_padding = self.above.y_range.range_padding = 0
         self.shares = LinearColorMapper(palette=palette_of("viridis"), low=0, high=1)
@@ -167,11 +167,12 @@ class Hopping:
         self.rings.multi_line(
             "x", "y", source=self.ring_data, line_color="colour", line_width=2, legend_field="name"
         )
-        self.rings.legend.update(location="center_right", label_text_font_size="8.5pt")
-        self.text = div("<p>Press Run.</p>", width=330, name="hopping_text")
+        legend_above(self.rings)
+        self.text = div("<p>Press Run.</p>", width=440, name="hopping_text")
         self.root = wrapped(
-            self.form.panel(self.progress.root), Column(self.gap, self.counts),
-            Column(self.above, self.frame, self.rings), panel("Found", self.text, width=360),
+            self.form.panel(self.progress.root),
+            Column(self.gap, self.counts, panel("Found", self.text, width=470)),
+            Column(self.above, self.frame, self.rings),
         )  # fmt: skip
         viewer.state.param.watch(lambda *_: self._paint(), "dark")
         self._paint()
