@@ -31,7 +31,6 @@ from plkit import names
 from plkit.errors import DataError
 from plkit.physics import fick, lineshapes, rates
 from plkit.physics.constants import FWHM_PER_SIGMA
-from plkit.physics.separable_problem import SeparableModel
 
 __all__ = [
     "AsymmetricPeakModel",
@@ -642,16 +641,6 @@ class TriexponentialDecayModel(_PlkitModel):
             k3, k1 = slow * np.exp(early * width), slow * np.exp(late * width)
             yield self.guess(data, x, k1=float(k1), k2=float(np.sqrt(k1 * k3)), k3=float(k3))
 
-    def separable(self) -> SeparableModel:
-        """Say what the compiled kernels call this model.
-
-        Returns
-        -------
-        plkit.physics.separable_problem.SeparableModel
-            Without bounds and held values.
-        """
-        return SeparableModel("exponential", 3)
-
     def parameter_units(self, unit: str, x_unit: str) -> dict[str, str]:
         """Give the units of the parameters for data and axis of the given units.
 
@@ -811,16 +800,6 @@ class LorentzianPeakModel(_Peak):
     def __init__(self, prefix: str = "", nan_policy: str = "raise", **kwargs: Any) -> None:
         super().__init__(_lorentzian_peak, prefix, nan_policy, **kwargs)
 
-    def separable(self) -> SeparableModel:
-        """Say what the compiled kernels call this model.
-
-        Returns
-        -------
-        plkit.physics.separable_problem.SeparableModel
-            Without bounds and held values.
-        """
-        return SeparableModel("lorentzian")
-
 
 class PseudoVoigtPeakModel(_Peak):
     """Sum of a Gaussian and a Lorentzian of one width, on a constant.
@@ -853,16 +832,6 @@ class PseudoVoigtPeakModel(_Peak):
     def _set_paramhints_prefix(self) -> None:
         super()._set_paramhints_prefix()
         self.set_param_hint("lorentz_fraction", value=0.5, min=0.0, max=1.0)
-
-    def separable(self) -> SeparableModel:
-        """Say what the compiled kernels call this model.
-
-        Returns
-        -------
-        plkit.physics.separable_problem.SeparableModel
-            Without bounds and held values.
-        """
-        return SeparableModel("pseudo_voigt")
 
     def parameter_units(self, unit: str, x_unit: str) -> dict[str, str]:
         """Give the units of the parameters for data and axis of the given units.
@@ -1002,16 +971,6 @@ class PeaksModel(_PlkitModel):
                 values[middle] = centre + spread * width * (2.0 * i / (n - 1) - 1.0)
                 values[fwhm] = width / n**0.5
             yield self.guess(data, x, **values)
-
-    def separable(self) -> SeparableModel:
-        """Say what the compiled kernels call this model.
-
-        Returns
-        -------
-        plkit.physics.separable_problem.SeparableModel
-            Without bounds and held values.
-        """
-        return SeparableModel(self.func.shape, self.func.n_peaks, self.func.background)
 
     def parameter_units(self, unit: str, x_unit: str) -> dict[str, str]:
         """Give the units of the parameters for data and axis of the given units.
