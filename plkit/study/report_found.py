@@ -51,15 +51,16 @@ def _published(summary: Mapping[str, Any]) -> str:
     rows = [
         [
             cell(str(r["sample"])), cell(str(r["quantity"]), "number"),
+            cell(_agreement(r), "number"),
             cell(number_text(r["found"], r["unit"]), "number"),
             cell(number_text(r["published"], r["unit"]), "number"),
-            cell(_agreement(r), "number"), cell(str(r["source"])),
+            cell(str(r["source"])),
         ]
         for r in summary.get("published", ())
     ]  # fmt: skip
     if not rows:
         return ""
-    head = ("Sample", "Quantity", "Found", "Published", "", "Source")
+    head = ("Sample", "Quantity", "", "Found", "Published", "Source")
     return f"<h3>Beside what was published</h3>{table(head, rows)}"
 
 
