@@ -116,6 +116,13 @@ class Page:
         x, y = self.page.evaluate(f"place('{figure}', {fx}, {fy})")
         return x, y
 
+    def share(self, figure: str, x: float) -> float:
+        """Where a value lies on the horizontal axis of a figure, from 0 to 1."""
+        start, end = self.page.evaluate(
+            f"[model('{figure}').x_range.start, model('{figure}').x_range.end]"
+        )
+        return float((x - start) / (end - start))
+
     def tap(self, figure: str, fx: float, fy: float) -> None:
         self.page.mouse.click(*self.at(figure, fx, fy))
 

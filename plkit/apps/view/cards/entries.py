@@ -11,9 +11,9 @@ from bokeh.models import (
     MultiChoice,
     NumberFormatter,
     Row,
-    StringEditor,
     StringFormatter,
     TableColumn,
+    TextInput,
 )  # fmt: skip
 
 from plkit.apps.view import values
@@ -48,7 +48,7 @@ class EntriesCard:
         number = NumberFormatter(format="0.0000a")
         plain = {"formatter": number, "width": 85}
         columns = [
-            TableColumn(field="name", title="Name", editor=StringEditor(), width=90,
+            TableColumn(field="name", title="Name", width=90,
                         formatter=StringFormatter(font_style="bold")),
             TableColumn(field="kind", title="Kind", width=60),
             TableColumn(field="n", title="Pixels", width=60),
@@ -57,12 +57,18 @@ class EntriesCard:
             TableColumn(field="scatter", title="Scatter", **plain),
         ]  # fmt: skip
         self.table = DataTable(
-            source=self.rows, columns=columns, editable=True, index_position=None, width=470,
+            source=self.rows, columns=columns, index_position=None, width=470,
             height=150, name="entries",
         )  # fmt: skip
         dress(self.table)
-        self._renaming = False
-        self.rows.on_change("data", self.viewer.changes(self._on_rename))
+        self._following = False
+        # Beside the table: an editor in its cells does not get the focus of the keyboard.
+        self.name = TextInput(
+            placeholder="select a row to rename", width=160, disabled=True, name="rename"
+        )
+        dress(self.name)
+        self.name.on_change("value", self.viewer.changes(lambda *_: self._on_rename()))
+        self.rows.selected.on_change("indices", self.viewer.changes(lambda *_: self._on_select()))
         button = self.viewer.button
         self.references = MultiChoice(
             title="Reference spectra (the first one falls)",
@@ -81,9 +87,9 @@ class EntriesCard:
             "Pins and regions",
             Row(
                 button("Pin", self.pin, width=60, name="pin"), self.box_button, self.lasso_button,
-                button("Remove", self._remove, width=80, name="remove"),
             ),
-            self.table, self.references, width=510,
+            self.table,
+            Row(self.name, button("Remove", self._remove, width=80, name="remove")), self.references, width=510,
         )  # fmt: skip
 
     def pin(self) -> None:
@@ -102,22 +108,36 @@ class EntriesCard:
         self.viewer.say("Draw around a region on the map")
 
     def _remove(self) -> None:
-        chosen = [self.rows.data["name"][i] for i in self.rows.selected.indices]
+        chosen = self._selected
         if not chosen:
             raise DataError("remove", "nothing is selected in the table", "Click a row first.")
         for name in chosen:
             self.state.remove(name)
         self.rows.selected.indices = []
 
-    def _on_rename(self, _attr: str, old: Any, new: Any) -> None:
-        if self._renaming or len(old["name"]) != len(new["name"]):
+    @property
+    def _selected(self) -> list[str]:
+        """Names of the rows that are chosen."""
+        known = self.rows.data["name"]
+        return [known[i] for i in self.rows.selected.indices if i < len(known)]
+
+    def _on_select(self) -> None:
+        """Offer the name of the chosen row."""
+        chosen = self._selected
+        self._following = True
+        try:
+            self.name.update(disabled=len(chosen) != 1, value=chosen[0] if len(chosen) == 1 else "")
+        finally:
+            self._following = False
+
+    def _on_rename(self) -> None:
+        chosen = self._selected
+        if self._following or len(chosen) != 1:
             return
-        for before, after in zip(old["name"], new["name"], strict=True):
-            if before != after:
-                try:
-                    self.state.rename(before, after)
-                finally:
-                    self.update()
+        try:
+            self.state.rename(chosen[0], self.name.value)
+        finally:
+            self._on_select()
 
     def update(self) -> None:
         """Fill the table: counts and means of what the image shows."""
@@ -143,11 +163,8 @@ class EntriesCard:
             for row in values.region_table(layer, image, regions):
                 for k in entries:
                     entries[k].append("region" if k == "kind" else row[k])
-        self._renaming = True
-        try:
-            self.rows.data = entries
-        finally:
-            self._renaming = False
+        self.rows.data = entries
+        self._on_select()
         self.references.options = reference_names(layer, s)
         self.references.value = [r for r in s.references if r in self.references.options]
         self.tab.cards.fits.update()

@@ -59,6 +59,7 @@ class FitsCard:
                 self.viewer.changes(lambda _a, _o, new, name=name: self._choose(name, new)),
             )
         self.kind.on_change("value", self.viewer.changes(lambda *_: self.update()))
+        self.state.param.watch(lambda *_: self.update(), ["references", "chosen"])
         self.progress = Progress(
             self.viewer, "Fit all pixels", self._start, self._finish,
             names=("fit_all", "cancel", "progress"),
