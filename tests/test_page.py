@@ -171,25 +171,27 @@ def test_take_away(page: Any, file_address: str) -> None:
     p.wait("model('message').text.includes('the map runs over time too')")
     for button, name, start in (
         (
-            "Spectra CSV",
+            "csv_spectra",
             "movie_movie.nc_spectra.csv",
             "Wavelength λ (nm),cursor (counts),cursor σ (counts)",
         ),
         (
-            "Map CSV",
+            "csv_map",
             "movie_movie.nc_map.csv",
             'x (µm),y (µm),"Intensity, sum over the band (counts)"',
         ),
-        ("Regions CSV", "movie_movie.nc_regions.csv", "region,pixels,"),
-        ("Map PNG", "movie_movie.nc_map.png", "\x89PNG"),
-        ("Map SVG", "movie_movie.nc_map.svg", "<?xml"),
-        ("Spectra SVG", "movie_movie.nc_spectrum.svg", "<?xml"),
+        ("csv_regions", "movie_movie.nc_regions.csv", "region,pixels,"),
+        ("map_png", "movie_movie.nc_map.png", "\x89PNG"),
+        ("map_svg", "movie_movie.nc_map.svg", "<?xml"),
+        ("map_pdf", "movie_movie.nc_map.pdf", "%PDF"),
+        ("spectra_svg", "movie_movie.nc_spectra.svg", "<?xml"),
+        ("spectra_pdf", "movie_movie.nc_spectra.pdf", "%PDF"),
     ):
         with p.page.expect_download() as download:
-            p.button(button).click()
+            p.button_named(button).click()
         assert download.value.suggested_filename == name
         content = Path(download.value.path()).read_bytes()
-        text = content.decode("latin-1") if name.endswith("png") else content.decode("utf-8")
+        text = content.decode("latin-1" if name.endswith(("png", "pdf")) else "utf-8")
         assert text.startswith(start)
     p.page.evaluate("model('metadata').active = true")
     p.see("noise_gain")

@@ -123,6 +123,7 @@ class _StudyKinetics:
         self.sample = Select(
             title="Sample", options=samples, value=start, width=200, name="kin_sample"
         )
+        self.power_text = div("", width=200, margin=(4, 5, 0, 5))
         self.power = Slider(
             start=0, end=1, step=1, value=0, width=200, show_value=False, name="kin_power"
         )
@@ -139,7 +140,7 @@ class _StudyKinetics:
             self.figure,
         )
         self.root = wrapped(
-            panel("", self.sample, self.power, copy, save, width=264),
+            panel("", self.sample, self.power_text, self.power, copy, save, width=264),
             self.graph.root,
             panel("Fit", self.text, width=450),
         )
@@ -157,7 +158,7 @@ class _StudyKinetics:
         sample, i = self.sample.value, int(self.power.value)
         unmixed = self.results.group(sample, "unmixed").isel({POWER: i})
         kin = self.results.group(sample, "kinetics").isel({POWER: i})
-        self.power.title = f"{names.label(POWER)}: {float(kin[POWER]):g}"
+        self.power_text.text = f"{names.label(POWER)}: {float(kin[POWER]):g}"
         falling = str(kin.attrs[names.COMPONENT])
         fraction = unmixed["fraction"]
         traces = {str(c): fraction.sel({COMPONENT: c}).values for c in fraction[COMPONENT].values}

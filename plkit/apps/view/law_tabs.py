@@ -234,6 +234,7 @@ class _Profile:
         self.sample = Select(
             title="Sample", options=samples, value=samples[0], width=200, name="prof_sample"
         )
+        self.power_text = div("", width=200, margin=(4, 5, 0, 5))
         self.power = Slider(
             start=0, end=1, step=1, value=0, width=200, show_value=False, name="prof_power"
         )
@@ -249,7 +250,7 @@ class _Profile:
             self.figure,
         )
         self.root = wrapped(
-            panel("", self.sample, self.power, save, width=264), panel("", self.picture, width=560),
+            panel("", self.sample, self.power_text, self.power, save, width=264), panel("", self.picture, width=560),
             panel("Fit", self.text, width=460),
         )  # fmt: skip
         self._new_sample()
@@ -273,7 +274,7 @@ class _Profile:
 
     def draw(self) -> None:
         maps, fit, growing = self._shown()
-        self.power.title = f"{names.label(POWER)}: {float(fit[POWER]):g}"
+        self.power_text.text = f"{names.label(POWER)}: {float(fit[POWER]):g}"
 
         def compute() -> bytes:
             return figure_bytes(_profile_figure(maps, fit, growing), "png")

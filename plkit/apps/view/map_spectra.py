@@ -40,11 +40,11 @@ class MapSpectra:
         self.graph = SpectrumGraph()
         self.fit_text = div("", width=560)
 
-    def here(self) -> xr.Dataset:
+    def here(self, *, sigma: bool = True) -> xr.Dataset:
         """Spectrum under the cursor, on the drawn axis."""
         s = self.state
         return values.spectrum_of(
-            self.tab.layer, s.at, s.row, s.col, s.half, energy=self.tab.in_energy
+            self.tab.layer, s.at, s.row, s.col, s.half, energy=self.tab.in_energy, sigma=sigma
         )
 
     def kept(self) -> list[tuple[dict[str, Any], xr.Dataset]]:
@@ -77,10 +77,13 @@ class MapSpectra:
             return
 
         def apply(spectrum: xr.Dataset) -> None:
+            # The line goes to the browser before σ is computed, which takes longer.
             self.graph.show(spectrum, layer.variable, self.tab.shown_dim, self._place())
+            spectrum = values.with_sigma(spectrum, layer.variable)
+            self.graph.show_sigma(spectrum, layer.variable, self.tab.shown_dim)
             self._ask_fit(spectrum)
 
-        self.viewer.ask("spectrum", self.here, apply, here=not layer.lazy)
+        self.viewer.ask("spectrum", lambda: self.here(sigma=False), apply, here=not layer.lazy)
         self.draw_kept()
         self._draw_frames()
 

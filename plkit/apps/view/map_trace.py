@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MapTrace"]
 
+_AFTER_S = 0.2
+
 
 class MapTrace:
     """Trace at the cursor, at the pins, in the regions.
@@ -60,7 +62,9 @@ class MapTrace:
                     label if short else "Sum over the band (counts)"
                 )
 
-        self.viewer.ask("trace", compute, apply, here=not layer.lazy)
+        # Of a stored file a trace reads every frame; the spectrum, which reads one, comes first.
+        wait_s = _AFTER_S if layer.lazy else 0.0
+        self.viewer.ask("trace", compute, apply, here=not layer.lazy, wait_s=wait_s)
 
     def draw_now(self) -> None:
         """The line that says which frame is shown."""

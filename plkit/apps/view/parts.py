@@ -11,7 +11,7 @@ from bokeh.plotting import figure
 
 from plkit.apps.view.theme import card, sheet
 
-__all__ = ["div", "dress", "legend_above", "new_figure", "panel", "table", "wrapped"]
+__all__ = ["div", "dress", "fill", "legend_above", "new_figure", "panel", "table", "wrapped"]
 
 
 def new_figure(
@@ -50,6 +50,12 @@ def hover(renderers: Sequence[Any], *lines: tuple[str, str]) -> HoverTool:
 def div(text: str = "", **options: Any) -> Div:
     """Text in the colours of the page."""
     return Div(text=text, stylesheets=[sheet()], **options)
+
+
+def fill(source: Any, data: dict[str, Any]) -> None:
+    """Set the columns of a source; nothing that stays empty is sent to the browser."""
+    if any(len(column) for column in (*data.values(), *source.data.values())):
+        source.data = data
 
 
 def dress(*models: Any) -> None:

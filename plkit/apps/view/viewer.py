@@ -6,6 +6,7 @@ import base64
 import html
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import wraps
@@ -84,7 +85,7 @@ class Viewer:
         use(self.style)
         self.closed = False
         self.notice = ""
-        self._threads = ThreadPoolExecutor(max_workers=2)
+        self._threads = ThreadPoolExecutor(max_workers=3)
         self._asked: dict[str, int] = {}
         self._lock = threading.Lock()
         self._address_due = False
@@ -255,9 +256,19 @@ class Viewer:
         return lambda event: inner(event)
 
     def ask(
-        self, topic: str, compute: Callable[[], Any], apply: Callable[[Any], None], *, here: bool
+        self,
+        topic: str,
+        compute: Callable[[], Any],
+        apply: Callable[[Any], None],
+        *,
+        here: bool,
+        wait_s: float = 0.0,
     ) -> None:
-        """Compute and draw: at once, or in a thread; of two answers to a topic the newer one counts."""
+        """Compute and draw: at once, or in a thread; of two answers to a topic the newer one counts.
+
+        What is slow waits ``wait_s`` in the thread, so that the quick ones come first, and is not
+        begun when it has been asked anew in the meantime.
+        """
         with self._lock:
             turn = self._asked[topic] = self._asked.get(topic, 0) + 1
         if here:
@@ -268,6 +279,7 @@ class Viewer:
             return self.closed or self._asked[topic] != turn
 
         def work() -> None:
+            time.sleep(wait_s)
             if stale():
                 return
             try:
