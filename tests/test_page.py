@@ -55,6 +55,8 @@ def test_tap_pin_region_band_and_nothing_is_lost_on_reload(page: Any, file_addre
     p.drag("spectrum", (0.5, 0.5), (0.6, 0.5))
     p.wait(f"{image} !== {whole!r}")
     p.wait(f"data('entry_rows').mean[0] < {rows['mean'][0]}")  # the table follows the band
+    shown = p.page.evaluate("(data('entry_rows').mean[0] / 1e3).toFixed(4)")
+    p.page.locator(".slick-cell", has_text=f"{shown}k").first.wait_for()
     p.wait("location.search.startsWith('?s=')")
     p.shot("drawn")
     kept = p.page.evaluate("JSON.stringify(data('entry_rows').name)")

@@ -158,6 +158,7 @@ def test_pins_and_regions_are_renamed_and_removed(page: Any, address: str) -> No
     row(p, "P1")
     rename(p, "pure")
     p.wait(f"{NAMES} === 'pure,P2,R1'")
+    p.page.locator(".slick-cell", has_text="pure").first.wait_for()
     p.wait("model('references').value.join() === 'pure,P2'")
     # A name that is taken is refused, and the field shows the old one again.
     row(p, "R1")

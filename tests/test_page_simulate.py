@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.page_driver import browser, file_address, page  # noqa: F401  fixtures
+from tests.page_driver import browser, file_address, page, serve  # noqa: F401  fixtures
 
 
 def opened(p: Any, title: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from bokeh.models import (
     ColumnDataSource,
+    CustomJS,
     DataTable,
     MultiChoice,
     NumberFormatter,
@@ -61,6 +62,9 @@ class EntriesCard:
             height=150, name="entries",
         )  # fmt: skip
         dress(self.table)
+        # The table of Bokeh does not look at new values of as many rows as before.
+        again = CustomJS(args={"table": self.table}, code="table.view.change.emit()")
+        self.rows.js_on_change("data", again)
         self._following = False
         # Beside the table: an editor in its cells does not get the focus of the keyboard.
         self.name = TextInput(

@@ -10,7 +10,7 @@ from bokeh.models import Column, ColumnDataSource
 
 import plkit
 from plkit import names
-from plkit.apps.view.parts import div, new_figure, panel, table, wrapped
+from plkit.apps.view.parts import div, legend_above, new_figure, panel, table, wrapped
 from plkit.apps.view.simulations.form import Field, Form
 from plkit.apps.view.theme import CURSOR, paint
 from plkit.plot.style import CATEGORICAL, value_text
@@ -72,8 +72,11 @@ class Heating:
         self.profile = new_figure(
             "", names.label("r"), names.label("temperature"), width=480, height=300
         )
-        self.curves = ColumnDataSource({"x": [], "y": [], "colour": []})
-        self.profile.multi_line("x", "y", source=self.curves, line_color="colour", line_width=2)
+        self.curves = ColumnDataSource({"x": [], "y": [], "colour": [], "name": []})
+        self.profile.multi_line(
+            "x", "y", source=self.curves, line_color="colour", line_width=2, legend_field="name"
+        )
+        legend_above(self.profile)
         self.series = new_figure(
             "", names.label("power"), names.label("detection_temperature"), width=480, height=300
         )
@@ -105,10 +108,9 @@ class Heating:
             "x": [at["r"].values] * len(depths),
             "y": [at.isel(z=i).values for i in depths],
             "colour": [CATEGORICAL[n] for n in range(len(depths))],
+            "name": [f"z = {float(at['z'][i]):.3g} µm" for i in depths],
         }
-        self.profile.title.text = "At the largest power: " + ", ".join(
-            f"z = {float(at['z'][i]):.3g} µm" for i in depths
-        )
+        self.profile.title.text = "At the largest power"
         y, s = (heat[n].values for n in ("detection_temperature", "detection_temperature_stderr"))
         self.band.data = {"x": heat["power"].values, "y": y, "low": y - s, "high": y + s}
         rows = []
