@@ -153,4 +153,4 @@ def version() -> None:
 
 
 # Commands in files of their own, which add themselves to the two above.
-from plkit.cli import cycling_command, plan_command  # noqa: E402, F401
+from plkit.cli import cycling_command, export_command, plan_command  # noqa: E402, F401
