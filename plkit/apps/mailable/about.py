@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import plkit
@@ -48,7 +48,8 @@ def about_file(layer: Layer, source: str, sha256: str, notes: Sequence[str]) -> 
             rows.append(
                 (str(name), f"{da.item():.6g} {unit}" if da.dtype.kind in "iuf" else str(da.item()))
             )
-    return _page(rows, notes, str(layer.ds.attrs.get("history", "")))
+    history = html.escape(str(layer.ds.attrs.get("history", "")))
+    return _page(rows, notes, {"What was done to it": f"<pre>{history}</pre>" if history else ""})
 
 
 def about_study(
@@ -65,17 +66,21 @@ def about_study(
     rows.append(("Computed with", f"plkit {record.get('plkit', '')}, " + ", ".join(
         f"{n} {v}" for n, v in record.get("libraries", {}).items()
     )))  # fmt: skip
-    for item in record.get("inputs", ()):
-        rows.append((str(item["role"]), f"{item['name']}, SHA-256 {item['sha256']}"))
-    return _page(rows, notes, "", str(record.get("recipe_text", "")))
+    files = [
+        (str(item["role"]), f"{item['name']}, SHA-256 {item['sha256']}")
+        for item in record.get("inputs", ())
+    ]
+    recipe = f"<pre>{html.escape(str(record.get('recipe_text', '')))}</pre>"
+    return _page(rows, notes, {"Files that went into it": table(files), "Recipe": recipe})
 
 
-def _page(rows: list[tuple[str, str]], notes: Sequence[str], history: str, recipe: str = "") -> str:
+def _page(rows: list[tuple[str, str]], notes: Sequence[str], folded: Mapping[str, str]) -> str:
+    """Notes, a table, and what is unfolded by a click."""
     rows.append(("This page", f"plkit {plkit.__version__}: plkit export-html"))
     told = "".join(f"<li>{html.escape(n)}</li>" for n in notes)
     out = f"<h2>How exact</h2><ul class='small'>{told}</ul>" if told else ""
     out += f"<h2>What was measured, and where it comes from</h2>{table(rows)}"
-    for title, text in (("What was done to it", history), ("Recipe", recipe)):
-        if text:
-            out += f"<details><summary>{title}</summary><pre>{html.escape(text)}</pre></details>"
+    for title, content in folded.items():
+        if content:
+            out += f"<details><summary>{title}</summary>{content}</details>"
     return out

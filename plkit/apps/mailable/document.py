@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import importlib.resources
 import json
@@ -47,8 +48,9 @@ class Frame:
     runtime: Blocks
 
 
+@functools.cache
 def new_frame() -> Frame:
-    """Figures without numbers, and what draws them."""
+    """Figures without numbers, and what draws them; made once."""
     runtime = Blocks()
     resources = Resources(mode="inline", components=["bokeh"], log_level="error")
     runtime.add_bytes("bokeh", "\n".join(resources.js_raw).encode())
@@ -127,10 +129,12 @@ def _figures() -> dict[str, Any]:
         "figure_map": picture.figure, "figure_spectrum": spectrum.figure,
         "figure_residual": spectrum.residual, "figure_trace": trace.figure,
     }  # fmt: skip
+    picture.figure.tags = [picture.log]  # drawn by nothing yet, and carried all the same
     # The script makes its images with the constructor of this one.
     picture.image.data = {
         "image": [np.zeros((1, 1), np.float32)], "x": [0.0], "y": [0.0], "dw": [1.0], "dh": [1.0],
     }  # fmt: skip
+    spectrum.residual.visible = True  # its place on the page is hidden instead
     document = Document()
     for name, figure in roots.items():
         figure.sizing_mode = "stretch_width"
@@ -160,7 +164,8 @@ def _trace_of_results(figure: Any) -> dict[str, Any]:
 
 def _themes(figures: list[Any]) -> dict[str, dict[str, list[Any]]]:
     """What painting dark changes: model → property → [light, dark]."""
-    models = {m for figure in figures for m in figure.references()}
+    found = {m for figure in figures for m in figure.references()}
+    models = sorted(found, key=lambda m: int(m.id[1:]))  # in the order in which they were made
     states = []
     for dark in (True, False):
         for figure in figures:

@@ -233,6 +233,7 @@
     const words = Object.entries(q.flag).filter(([bit]) => v & Number(bit)).map(([, word]) => word);
     return v === 0 ? "none" : words.join(", ") || plain(v);
   }
+  const swatched = (e) => `<span class="swatch" style="background:${e.colour}"></span>${escaped(e.name)}`;
   const stamp = (axis, i) => `${axis.symbol} = ${plain(axis.values[i])} ${axis.unit}`.trim();
   const rowsOf = (rows) =>
     `<table class="plain">${rows.map((r) => `<tr>${r.map((c) => `<td>${c}</td>`).join("")}</tr>`).join("")}</table>`;
@@ -366,8 +367,7 @@
     put("misfit", { x, y: mean.map((v, c) => (v - total[c]) / (sigma ? sigma[c] : 1)) });
     model("residual").title.text = "Residual";
     model("figure_residual_y").axis_label = sigma ? "σ" : S.layer.spectra.unit;
-    $("fit_text").innerHTML = "Fit (black) as the sum of " + [...drawn.values()]
-      .map((p) => `<span class="swatch" style="background:${p.colour}"></span>${escaped(p.name)}`).join(", ");
+    $("fit_text").innerHTML = "Fit (solid) as the sum of " + [...drawn.values()].map(swatched).join(", ");
   }
 
   function traceAt(pixels) { // what is shown, along what is played: [values, σ or null]
@@ -417,7 +417,7 @@
         y: [...t.curve.map((v, i) => v + t.spread[i]), ...t.curve.map((v, i) => v - t.spread[i]).toReversed()],
       })), ["x", "y", "colour"]));
       model("figure_trace_y").axis_label = kinetics.y_label;
-      model("trace").title.text = kinetics.traces.map((t) => t.name).join(", ") + (fitted.length ? "; line: fit, band: one σ" : "");
+      $("trace_text").innerHTML = kinetics.traces.map(swatched).join(", ") + (fitted.length ? ". Line: fit, band: one σ." : "");
       return;
     }
     for (const name of ["trace_points", "trace_bands", "trace_curves"]) put(name, none);
@@ -429,7 +429,7 @@
     const kept = layer.is_map ? S.entries.map((e) => ({ ...e, x, y: traceAt(pixelsOf(e))[0] })) : [];
     put("trace_kept", columns(kept, ["x", "y", "colour", "name"]));
     model("figure_trace_y").axis_label = layer.is_map && q.key !== "band" ? q.label : layer.band_label;
-    model("trace").title.text = "";
+    $("trace_text").textContent = "";
   }
 
   function drawBand() {
@@ -447,7 +447,7 @@
       const pixels = pixelsOf(e);
       const values = S.layer.is_map ? pixels.map((p) => image[p]) : Array.from(bandSums(frameAt(S.at), pixels));
       const found = statistics(values);
-      return `<tr><td><span class="swatch" style="background:${e.colour}"></span>${escaped(e.name)}</td>` +
+      return `<tr><td class="name">${swatched(e)}</td>` +
         `<td>${escaped(whereIs(e))}</td><td>${found.n}</td><td>${escaped(withSigma(found.mean, found.stderr))}</td>` +
         `<td>${found.n > 1 ? escaped(plain(found.scatter)) : ""}</td>` +
         `<td><button type="button" class="remove" data-entry="${i}" aria-label="Remove ${escaped(e.name)}">×</button></td></tr>`;
