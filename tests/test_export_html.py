@@ -200,6 +200,50 @@ def test_results_beside_the_spectra_they_came_from(tmp_path: Path) -> None:
     assert found.quantity("peaks/fit_status")["flag"]["3"] == "no signal"
 
 
+def kinetics_of(ds: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
+    """Fractions over time of every pixel, and the decay that was put in as if it had been fitted."""
+    t = ds["time"].values
+    shape = (ds.sizes["y"], ds.sizes["x"])
+    k1 = np.linspace(0.02, 0.08, np.prod(shape)).reshape(shape)
+    k1[0, 0] = np.nan
+    f = 0.6 + 0.4 * np.exp(-np.nan_to_num(k1, nan=0.05) * t[:, None, None])
+    fractions = xr.Dataset(
+        {
+            "fraction": (
+                ("component", "time", "y", "x"),
+                np.stack([f, 1 - f]),
+                names.attrs("fraction"),
+            ),
+            "fraction_stderr": (("component", "time", "y", "x"), np.full((2, *f.shape), 0.01)),
+        },
+        {"component": ["pristine", "bromide"], **{d: ds[d] for d in ("time", "y", "x")}},
+    )
+    names_of = ["k01", "k1", "k02", "k2", "plateau"]
+    values = {"k01": 0.4, "k1": k1, "k02": 0.0, "k2": 0.001, "plateau": 0.6}
+    covariance = np.zeros((*shape, 5, 5))
+    covariance[..., 1, 1], covariance[..., 4, 4] = 1e-6, 1e-4
+    kin = xr.Dataset(
+        {n: (("y", "x"), v + np.zeros(shape), names.attrs(n)) for n, v in values.items()},
+        {"param_i": names_of, "param_j": names_of, "y": ds["y"], "x": ds["x"]},
+        {"component": "pristine"},
+    )
+    return fractions, kin.assign(covariance=(("y", "x", "param_i", "param_j"), covariance))
+
+
+def test_fitted_kinetics_of_every_pixel_are_those_of_plkit(tmp_path: Path) -> None:
+    ds = movie(5, 3, 4)
+    fractions, kin = kinetics_of(ds)
+    found = exported(ds, tmp_path, maps={"fractions": fractions, "kinetics": kin})
+    fit = found.quantity("fractions/fraction:pristine")["fit"]
+    assert found.quantity("fractions/fraction:bromide")["fit"]["mirrored"]
+    grid_s = np.array(fit["grid"])
+    curve, spread = (found.floats(fit[n]).reshape(3, 4, -1) for n in ("curve", "spread"))
+    assert np.isnan(curve[0, 0]).all()
+    one, sigma = plkit.plot.kinetics.fitted_curve(kin.isel(y=2, x=1), grid_s)
+    np.testing.assert_allclose(curve[2, 1], one, rtol=1e-3)
+    np.testing.assert_allclose(spread[2, 1], sigma, rtol=5e-3)
+
+
 def test_study_brings_components_and_kinetics(tmp_path: Path) -> None:
     results = results_file(tmp_path)
     found = exported(results, tmp_path)

@@ -19,6 +19,7 @@ import plkit
 from plkit.apps.view.layers import layer_of, open_layers
 from plkit.apps.view.values import levels_of, plane_of, region_table, spectrum_of
 from tests.conftest import _require_all
+from tests.test_export_html import kinetics_of
 from tests.test_page import FLAGS
 from tests.view_data import movie, results_file
 
@@ -191,7 +192,9 @@ def test_sigma_of_the_page_is_that_of_plkit(page: Any, movie_file: Path) -> None
 
 def test_band_is_dragged_and_the_scale_stays_while_time_plays(page: Any, movie_file: Path) -> None:
     p = page(movie_file)
-    assert p.get("document.getElementById('message').textContent").startswith("1 of 192 pixels")
+    assert p.get("document.getElementById('message').textContent").startswith(
+        "1 of 192 pixels have no number"
+    )
     p.drag("spectrum", (0.2, 0.5), (0.36, 0.5))
     p.wait("state.band !== null")
     low, high = p.get("state.band")
@@ -283,6 +286,23 @@ def test_page_is_not_wider_than_the_window(page: Any, movie_file: Path, width: i
     p.wait(f"model('map').background_fill_color !== {dark!r}")
 
 
+def test_fractions_of_a_pixel_have_their_fit(page: Any, folder: Path) -> None:
+    ds = movie(5, 3, 4)
+    fractions, kin = kinetics_of(ds)
+    maps = {"fractions": fractions, "kinetics": kin}
+    p = page(plkit.export_html(ds, folder / "kinetics.html", maps=maps))
+    p.set("quantity", "fractions/fraction:bromide")
+    p.tap("map", 0.5, 1.0)
+    p.wait("state.row === 2 && state.col === 1")
+    one, _ = plkit.plot.kinetics.fitted_curve(
+        kin.isel(y=2, x=1), np.array(p.get("data('trace_curves').x[0]"))
+    )
+    np.testing.assert_allclose(p.get("data('trace_curves').y[0]"), 1.0 - one, atol=1e-3)
+    p.shot("fit")
+    p.tap("map", 0.0, 0.0)  # a fit that failed
+    p.wait("state.row === 0 && data('trace_curves').x.length === 0")
+
+
 # A study --------------------------------------------------------------------------------------
 def test_maps_of_a_study_with_their_sigma(page: Any, study: tuple[Path, Path]) -> None:
     p = page(study[1])
@@ -295,7 +315,9 @@ def test_maps_of_a_study_with_their_sigma(page: Any, study: tuple[Path, Path]) -
     )  # fmt: skip
     p.set("quantity", "x_iodine")
     p.wait("state.key === 'x_iodine'")
-    assert p.get("document.getElementById('message').textContent").startswith("1 of 576 pixels")
+    assert p.get("document.getElementById('message').textContent").startswith(
+        "1 of 576 pixels have no result"
+    )
     assert len(p.get("data('map_failed').x")) == 1
     at = layer.ds["x_iodine"].values[:, 12, 12]
     np.testing.assert_allclose(array(p, "data('trace_here').y"), at, rtol=1e-5)

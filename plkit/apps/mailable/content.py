@@ -21,6 +21,7 @@ from plkit.apps.mailable.codes import (
     scatter_of,
 )
 from plkit.apps.mailable.packing import SIGMA_BITS, VALUE_BITS, Blocks, rounded
+from plkit.apps.mailable.pixel_fits import add_pixel_fits
 from plkit.apps.view.layers import Layer, maps_of
 from plkit.apps.view.map_controls import title_of
 from plkit.apps.view.picture import axis_label, even_index, span_of
@@ -280,6 +281,8 @@ def _add_maps(
             spread = np.sqrt(square / np.prod(by))
             entry["sigma"] = blocks.add(f"{prefix}e{n}", rounded(spread, SIGMA_BITS))
         content.header["quantities"].append(entry)
+    if all(factors.get(d, 1) == 1 for d in layer.plane):  # a mean of pixels was not fitted
+        add_pixel_fits(content.header["quantities"], layer, maps, blocks, prefix)
     if len(content.header["quantities"]) > int(layer.has_spectra):
         content.precision.append(f"{layer.name}: maps of results to 5 digits, their σ to 2.")
 

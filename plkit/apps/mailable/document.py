@@ -113,7 +113,7 @@ def _figures() -> dict[str, Any]:
         "spectrum_sigma": spectrum.sigma, "spectrum_parts": spectrum.parts,
         "spectrum_total": spectrum.total, "spectrum_band": spectrum.band,
         "residual": spectrum.residual, "trace_here": trace.here, "trace_kept": trace.kept,
-        "trace_now": trace.now,
+        "trace_now": trace.now, "trace_line": _line_of(trace.figure, trace.here),
     }  # fmt: skip
     bar = ScaleBar(
         range=picture.figure.x_range, unit="µm", dimensional=MetricLength(), location="bottom_right",
@@ -146,6 +146,13 @@ def _figures() -> dict[str, Any]:
         "document": json.loads(serialize_json(document.to_json(deferred=False))),
         "roots": {figure.id: name for name, figure in roots.items()}, "themes": themes,
     }  # fmt: skip
+
+
+def _line_of(figure: Any, source: Any) -> Any:
+    """Renderer of the line through the points of a source."""
+    return next(
+        r for r in figure.renderers if r.data_source is source and type(r.glyph).__name__ == "Line"
+    )
 
 
 def _trace_of_results(figure: Any) -> dict[str, Any]:

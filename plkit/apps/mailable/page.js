@@ -55,6 +55,7 @@
     for (const q of layer.quantities) {
       if (q.block) q.values = await floatsOf(q.block);
       if (q.sigma) q.spread = await floatsOf(q.sigma);
+      if (q.fit) q.fit.curves = [await floatsOf(q.fit.curve), await floatsOf(q.fit.spread)];
     }
     if (layer.fits) layer.fits = JSON.parse(await textOf(layer.fits));
     layer.ready = true;
@@ -297,7 +298,7 @@
       if (failed <= 4000) { x.push(ax.values[i % cols]); y.push(ay.values[Math.floor(i / cols)]); }
     });
     put("map_failed", failed > 4000 ? { x: [], y: [] } : { x, y }); // grey says it already
-    say(failed ? `${failed} of ${image.length} ${layer.is_map ? "pixels have no result (grey)" : "values are missing (grey)"}` : "");
+    say(failed ? `${failed} of ${image.length} ${layer.is_map ? `pixels have no ${q.values ? "result" : "number"} (grey)` : "values are missing (grey)"}` : "");
     drawTable();
   }
 
@@ -393,12 +394,13 @@
     const played = layer.is_map ? layer.outer[0] : layer.plane[0], q = quantity();
     const runs = layer.is_map ? layer.outer.length && (q.key === "band" || q.frames.includes(played.dim)) : true;
     show("trace", Boolean(runs));
-    if (!runs) return;
+    if (!runs) { $("trace_text").textContent = ""; return; }
     const accent = "#0072B2";
     model("figure_trace_x").axis_label = kinetics ? kinetics.x_label : played.label;
     model("trace_now").location = played.values[layer.is_map ? S.at[0] : S.row];
     if (kinetics) {
       put("trace_here", { x: [], y: [] });
+      model("trace_line").visible = true;
       put("trace_kept", { ...none, name: [] });
       const points = { x: [], y: [], colour: [] }, errors = { x: [], low: [], high: [], colour: [] };
       for (const t of kinetics.traces) t.y.forEach((v, i) => {
@@ -420,7 +422,8 @@
       $("trace_text").innerHTML = kinetics.traces.map(swatched).join(", ") + (fitted.length ? ". Line: fit, band: one σ." : "");
       return;
     }
-    for (const name of ["trace_points", "trace_bands", "trace_curves"]) put(name, none);
+    put("trace_points", none);
+    drawPixelFit(q);
     const [y, sigma] = traceAt(boxAt(S.row, S.col, S.half)), x = played.values;
     put("trace_here", { x, y });
     put("trace_errors", sigma
@@ -429,7 +432,24 @@
     const kept = layer.is_map ? S.entries.map((e) => ({ ...e, x, y: traceAt(pixelsOf(e))[0] })) : [];
     put("trace_kept", columns(kept, ["x", "y", "colour", "name"]));
     model("figure_trace_y").axis_label = layer.is_map && q.key !== "band" ? q.label : layer.band_label;
-    $("trace_text").textContent = "";
+  }
+
+  function drawPixelFit(q) { // of the fraction at the cursor
+    const fit = q.fit, x = fit?.grid ?? [], n = x.length, pixels = boxAt(S.row, S.col, S.half);
+    const y = [], s = [];
+    for (let i = 0; i < n; i++) {
+      const mean = statistics(pixels.map((p) => fit.curves[0][p * n + i])).mean;
+      y.push(fit.mirrored ? 1 - mean : mean);
+      s.push(Math.sqrt(pixels.reduce((a, p) => a + fit.curves[1][p * n + i] ** 2, 0)) / pixels.length);
+    }
+    const known = n > 0 && y.every(Number.isFinite), band = known && s.every(Number.isFinite), colour = ["#0072B2"];
+    put("trace_curves", known ? { x: [x], y: [y], colour } : { x: [], y: [], colour: [] });
+    put("trace_bands", band ? {
+      x: [[...x, ...x.toReversed()]], colour,
+      y: [[...y.map((v, i) => v + s[i]), ...y.map((v, i) => v - s[i]).toReversed()]],
+    } : { x: [], y: [], colour: [] });
+    $("trace_text").textContent = known ? `Line: fit${band ? ", band: one σ" : ""}.` : "";
+    model("trace_line").visible = !known;
   }
 
   function drawBand() {
