@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from plkit.cli.commands import app
-from plkit.cli.files import Force, Options, Quiet, Reader
+from plkit.cli.arguments import Force, Options, Quiet, Reader, progress
 
 __all__ = ["export_html"]
 
 
-@app.command("export-html")
 def export_html(
     source: Annotated[
         Path,
@@ -64,6 +61,6 @@ def export_html(
     with saying_how():
         plkit.export_html(
             source, out, maps=found, title=title, max_mb=max_mb, overwrite=force,
-            progress=not quiet and sys.stderr.isatty(), **options,
+            progress=progress(quiet), **options,
         )  # fmt: skip
     typer.echo(f"Wrote {out} ({out.stat().st_size / 1e6:.1f} MB)")
