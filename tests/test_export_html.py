@@ -374,7 +374,7 @@ def test_dask_input_is_read_in_parts(tmp_path: Path) -> None:
 # Bad input ------------------------------------------------------------------------------------
 def test_a_single_spectrum_is_refused(tmp_path: Path) -> None:
     ds = grid(2, 2).isel(y=0, x=0)
-    with pytest.raises(DataError, match="a single spectrum, not a map"):
+    with pytest.raises(DataError, match="a single spectrum or trace, not a map"):
         plkit.export_html(ds, tmp_path / "a.html")
 
 

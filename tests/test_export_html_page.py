@@ -260,6 +260,13 @@ def test_pins_boxes_and_polygons_have_means_and_sigma(page: Any, movie_file: Pat
     p.wait("state.entries.length === 0 && data('map_pins').x.length === 0")
 
 
+def test_positions_far_from_zero_are_told_apart(page: Any, folder: Path) -> None:
+    ds = movie(1, 3, 4)
+    ds = ds.assign_coords(x=ds["x"] * 0.02 + 8222.0, y=ds["y"] - 105_970.0)
+    p = page(plkit.export_html(ds, folder / "far.html"))
+    assert p.get("model('spectrum').title.text") == "x = 8222.02 µm, y = −105969.5 µm"
+
+
 def test_keys_step_and_stay_within_the_map(page: Any, movie_file: Path) -> None:
     p = page(movie_file)
     for _ in range(9):

@@ -24,7 +24,7 @@ def export_html(
     maps: Annotated[
         list[Path] | None,
         typer.Option(
-            "--maps", help="Results on the same pixels, as of plkit peaks; may be repeated."
+            "--maps", help="Results on the same pixels, as of plkit unmix; may be repeated."
         ),
     ] = None,
     title: Annotated[str, typer.Option(help="Heading of the page.")] = "",

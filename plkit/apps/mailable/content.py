@@ -136,8 +136,8 @@ def _axis(layer: Layer, dim: str, factor: int, *, drawn: bool = False) -> dict[s
 
 
 def _short(values: NDArray[Any]) -> list[float]:
-    """Seven digits: more than any axis is known to."""
-    return [float(f"{v:.7g}") for v in np.asarray(values, float)]
+    """Nine digits: a stage far from its zero is read in steps of nanometres."""
+    return [float(f"{v:.9g}") for v in np.asarray(values, float)]
 
 
 # Spectra --------------------------------------------------------------------------------------

@@ -175,7 +175,7 @@ def _require_plane(layer: Layer) -> None:
     if not layer.plane:
         raise DataError(
             f"export '{layer.name}' as HTML",
-            "it holds a single spectrum, not a map or a series of spectra",
+            "it holds a single spectrum or trace, not a map or a series",
             "Draw it with plkit.plot, or write it as CSV: plkit convert.",
         )
 

@@ -235,7 +235,14 @@
     return v === 0 ? "none" : words.join(", ") || plain(v);
   }
   const swatched = (e) => `<span class="swatch" style="background:${e.colour}"></span>${escaped(e.name)}`;
-  const stamp = (axis, i) => `${axis.symbol} = ${plain(axis.values[i])} ${axis.unit}`.trim();
+  function position(axis, i) { // with as many digits as tell neighbours apart
+    const v = axis.values, n = v.length, most = Math.max(Math.abs(v[0]), Math.abs(v[n - 1]));
+    const step = n > 1 ? Math.abs(v[n - 1] - v[0]) / (n - 1) : most;
+    const digits = most > 0 && step > 0 ? Math.ceil(Math.log10(most / step)) + 1 : 0;
+    const text = String(Number(v[i].toPrecision(Math.min(Math.max(digits, 4), 12))));
+    return text.includes("e") ? plain(v[i]) : text.replace("-", "−");
+  }
+  const stamp = (axis, i) => `${axis.symbol} = ${position(axis, i)} ${axis.unit}`.trim();
   const rowsOf = (rows) =>
     `<table class="plain">${rows.map((r) => `<tr>${r.map((c) => `<td>${c}</td>`).join("")}</tr>`).join("")}</table>`;
 
@@ -564,7 +571,7 @@
   function drawSliders() {
     S.layer.outer.forEach((a, k) => {
       $(`at_${k}`).value = S.at[k];
-      $(`at_value_${k}`).textContent = plain(a.values[S.at[k]]);
+      $(`at_value_${k}`).textContent = position(a, S.at[k]);
     });
   }
   async function setLayer(name) {
