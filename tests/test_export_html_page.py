@@ -282,13 +282,17 @@ def test_keys_step_and_stay_within_the_map(page: Any, movie_file: Path) -> None:
     p.wait("state.playing === null")
 
 
-@pytest.mark.parametrize("width", [1400, 700, 390])
-def test_page_is_not_wider_than_the_window(page: Any, movie_file: Path, width: int) -> None:
-    p = page(movie_file, width=width, color_scheme="dark")
-    assert p.get("document.documentElement.scrollWidth") <= width
+def test_page_is_never_wider_than_the_window_and_dark_where_the_system_is(
+    page: Any, movie_file: Path
+) -> None:
+    p = page(movie_file, color_scheme="dark")
     assert p.get("document.documentElement.classList.contains('dark')")
+    for width in (1400, 700, 390):
+        p.page.set_viewport_size({"width": width, "height": 1000})
+        p.wait(f"innerWidth === {width} && document.documentElement.scrollWidth <= {width}")
+        p.wait(f"model('spectrum').inner_width < {width} && Bokeh.documents[0].is_idle")
+        p.shot(f"dark-{width}")
     dark = p.get("model('map').background_fill_color")
-    p.shot(f"dark-{width}")
     p.button("Dark").click()
     p.wait(f"model('map').background_fill_color !== {dark!r}")
 

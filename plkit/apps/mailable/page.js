@@ -660,7 +660,8 @@
     if (at !== undefined) { S.entries.splice(Number(at), 1); changedEntries(); }
   });
 
-  model("map").on_event("tap", (e) => {
+  // Two quick clicks are a double one, also where they are on different pixels.
+  for (const kind of ["tap", "doubletap"]) model("map").on_event(kind, (e) => {
     if (e.x == null) return;
     const [ay, ax] = S.layer.plane;
     goTo(nearest(ay.values, e.y), nearest(ax.values, e.x));
