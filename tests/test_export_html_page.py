@@ -20,8 +20,12 @@ from plkit.apps.view.layers import layer_of, open_layers
 from plkit.apps.view.values import levels_of, plane_of, region_table, spectrum_of
 from tests.conftest import _require_all
 from tests.test_export_html import kinetics_of
-from tests.test_page import FLAGS
 from tests.view_data import movie, results_file
+
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
 
 HELP = """(() => {
   window.model = plkit_page.model;
