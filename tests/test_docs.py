@@ -20,15 +20,23 @@ FRAGMENTS = {"lifetimes.md", "files.md"}
 """Pages whose code needs a file of the reader's own."""
 
 
+PRINTED = re.compile(r"^```python\n(.*?)^```(?:\n\n```text\n(.*?)^```)?", re.S | re.M)
+"""A block of code, and what it prints where the page says so."""
+
+
 @pytest.mark.parametrize("page", [p for p in PAGES if p not in FRAGMENTS])
-def test_the_code_of_a_page_runs(page: str, tmp_path: Path) -> None:
-    blocks = re.findall(r"^```python\n(.*?)^```", (DOCS / page).read_text("utf-8"), re.S | re.M)
+def test_the_code_of_a_page_runs_and_prints_what_the_page_says(page: str, tmp_path: Path) -> None:
+    blocks = PRINTED.findall((DOCS / page).read_text("utf-8"))
+    mark = "end of block"
     script = tmp_path / "page.py"
-    script.write_text("\n".join(blocks), encoding="utf-8")
+    script.write_text("".join(f"{code}\nprint({mark!r})\n" for code, _ in blocks), encoding="utf-8")
     ran = subprocess.run(
-        [sys.executable, "-W", "ignore", script.name], cwd=tmp_path, capture_output=True, text=True
-    )
+        [sys.executable, "-W", "ignore", script.name], cwd=tmp_path, capture_output=True,
+        text=True, encoding="utf-8",
+    )  # fmt: skip
     assert ran.returncode == 0, ran.stderr[-2000:]
+    for (_, said), printed in zip(blocks, ran.stdout.split(mark + "\n"), strict=False):
+        assert not said or printed == said
 
 
 def test_pages_are_built_without_a_warning_and_ask_no_other_host(tmp_path: Path) -> None:
