@@ -36,6 +36,7 @@ html_title = "plkit"
 html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["plkit.css"]
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "navbar_end": ["theme-switcher"],
     "secondary_sidebar_items": ["page-toc"],
@@ -116,6 +117,8 @@ def _is_own(module: object, name: str) -> bool:
 def _autosummary(where: str, found: list[str]) -> list[str]:
     return [
         "```{eval-rst}",
+        f".. py:module:: {where}",
+        "",
         f".. currentmodule:: {where}",
         "",
         ".. autosummary::",
