@@ -7,20 +7,9 @@ from typing import Annotated
 
 import typer
 
-from plkit.cli.files import Options, Reader
+from plkit.cli.arguments import Options, Reader
 
-__all__ = ["add_view"]
-
-
-def add_view(app: typer.Typer) -> None:
-    """Add the command of this module.
-
-    Parameters
-    ----------
-    app : typer.Typer
-        The command.
-    """
-    app.command("view")(view)
+__all__ = ["view"]
 
 
 def view(
