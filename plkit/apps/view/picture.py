@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from plkit import names
 from plkit.apps.view.layers import Layer
-from plkit.apps.view.parts import hover, new_figure
+from plkit.apps.view.parts import fill, hover, new_figure
 from plkit.apps.view.theme import CURSOR, paint
 from plkit.plot.style import FAILED, pretty_unit
 
@@ -30,9 +30,11 @@ _MARKS: Final = 4000
 
 
 def palette_of(name: str) -> tuple[str, ...]:
-    """256 colours of a palette."""
+    """256 colours of a palette; ``"difference"`` goes from blue over white to red."""
     from bokeh import palettes
 
+    if name == "difference":
+        return tuple(palettes.interp_palette(palettes.RdBu11, 256))
     found: tuple[str, ...] = getattr(palettes, f"{name.capitalize()}256")
     return found
 
@@ -116,6 +118,7 @@ class Picture:
             self.box_tool, self.lasso_tool,
             hover([self.glyph], ("x", "$x{0.0}"), ("y", "$y{0.0}"), ("value", "@image")),
         )  # fmt: skip
+        self._palette: dict[str, str] = {}
         self.layer: Layer | None = None
         self.rows: NDArray[np.float64] = np.empty(0)
         self.cols: NDArray[np.float64] = np.empty(0)
@@ -141,7 +144,10 @@ class Picture:
     ) -> None:  # fmt: skip
         """Draw an image, as float32."""
         mapper = self.log if log else self.linear
-        mapper.update(palette=palette_of(palette), low=levels[0], high=levels[1])
+        mapper.update(low=levels[0], high=levels[1])
+        if self._palette.get(mapper.id) != palette:  # 256 colours take longer to check than to draw
+            self._palette[mapper.id] = palette
+            mapper.palette = palette_of(palette)
         if self.glyph.glyph.color_mapper is not mapper:
             self.glyph.glyph.color_mapper = mapper
             self.bar.color_mapper = mapper
@@ -178,19 +184,22 @@ class Picture:
         """Outline pins and regions and name them."""
         boxes = [self._rectangle(p["row"], p["col"], p["half"]) for p in pins]
         colours = [p["colour"] for p in pins]
-        self.pins.data = {
+        pinned = {
             **{k: [b[k] for b in boxes] for k in ("x", "y", "w", "h")}, "colour": colours,
         }  # fmt: skip
-        self.regions.data = {
+        fill(self.pins, pinned)
+        drawn = {
             "x": [r["x"] for r in regions], "y": [r["y"] for r in regions],
             "colour": [r["colour"] for r in regions], "name": [r["name"] for r in regions],
         }  # fmt: skip
-        self.labels.data = {
+        fill(self.regions, drawn)
+        labels = {
             "x": [b["x"] for b in boxes] + [max(r["x"]) for r in regions],
             "y": [b["y"] for b in boxes] + [max(r["y"]) for r in regions],
             "colour": colours + [r["colour"] for r in regions],
             "name": [e["name"] for e in (*pins, *regions)],
         }  # fmt: skip
+        fill(self.labels, labels)
 
     def _rectangle(self, row: int, col: int, half: int) -> dict[str, float]:
         assert self.layer is not None
