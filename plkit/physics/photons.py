@@ -251,13 +251,13 @@ def jacobian_ev_per_nm(wavelength_nm: ArrayLike, medium: Medium = "air") -> Floa
     Returns
     -------
     numpy.ndarray
-        |dE/dλ| [eV/nm], positive.
+        ∣dE/dλ∣ [eV/nm], positive.
 
     Notes
     -----
-    A density per nm is a density per eV times |dE/dλ|: f_λ(λ) = f_E(E(λ)) |dE/dλ|. In vacuum
-    |dE/dλ| = hc/λ² = E²/hc; in air λ_air = λ/n gives dλ_air/dλ = n_g/n² with the group index
-    n_g = n − λ dn/dλ, hence |dE/dλ_air| = (hc/λ²)·n²/n_g. The maximum of a spectrum per eV lies
+    A density per nm is a density per eV times ∣dE/dλ∣: f_λ(λ) = f_E(E(λ)) ∣dE/dλ∣. In vacuum
+    ∣dE/dλ∣ = hc/λ² = E²/hc; in air λ_air = λ/n gives dλ_air/dλ = n_g/n² with the group index
+    n_g = n − λ dn/dλ, hence ∣dE/dλ_air∣ = (hc/λ²)·n²/n_g. The maximum of a spectrum per eV lies
     at lower energy than that per nm, by about 2σ²/E for a Gaussian of standard deviation σ.
 
     Examples
@@ -334,7 +334,7 @@ def relative_bandwidth(wavelength_nm: ArrayLike, medium: Medium = "air") -> Floa
     Returns
     -------
     numpy.ndarray
-        J = |dE/dλ|(λ) / |dE/dλ|(2 eV) [1].
+        J = ∣dE/dλ∣(λ) / ∣dE/dλ∣(2 eV) [1].
 
     Notes
     -----
