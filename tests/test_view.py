@@ -444,6 +444,23 @@ def test_copied_python_of_results(results: Path) -> None:
         np.testing.assert_allclose(scope["image"], work.plane(layer, state))
 
 
+def test_mean_frames_of_a_study_have_the_noise_of_a_mean(results: Path, tmp_path: Path) -> None:
+    tree = plkit.open_results(results)
+    raw = tree["film/raw"].to_dataset()
+    n_frames = raw.sizes["movie_time"]
+    raw["total_intensity"] = ("time", np.ones(5 * n_frames))  # every frame is the mean of 5
+    tree["film/raw"] = raw
+    path = tmp_path / "results.nc"
+    tree.to_netcdf(path, engine="netcdf4")
+    layers = {a.name: a for a in open_layers(path)}
+    layer = layers["film spectra"]
+    assert float(layer.ds["noise_gain"]) == pytest.approx(0.2)
+    work = Workspace(list(layers.values()), str(path))
+    state = ViewState(layer=layer.name, quantity="spectra", at={"power": 1})
+    assert "noise_gain=lambda ds: ds.noise_gain / 5" in python_of(work, layer, state)
+    executed(python_of(work, layer, state))
+
+
 def test_recipe_of_results_is_the_one_they_were_made_by(results: Path) -> None:
     layers = open_layers(results)
     text = recipe_of(layers[0], ViewState(), {})

@@ -63,7 +63,6 @@ def content_of(
     blocks: Blocks,
     *,
     prefix: str,
-    averaged_before: float = 1.0,
     tell: Callable[[float], None] = lambda _: None,
 ) -> Content:
     """Put a layer into blocks.
@@ -80,8 +79,6 @@ def content_of(
         Takes the arrays.
     prefix : str
         Of the names of the blocks.
-    averaged_before : float, optional
-        Readings of which each value of the layer is the mean already.
     tell : callable, optional
         Gets the share that was done.
 
@@ -106,7 +103,7 @@ def content_of(
     }
     content = Content(header)
     if layer.has_spectra:
-        _add_spectra(content, layer, bins, blocks, prefix, averaged_before, tell)
+        _add_spectra(content, layer, bins, blocks, prefix, tell)
     _add_maps(content, layer, maps, factors, blocks, prefix)
     quantities = header["quantities"]
     if not quantities:
@@ -142,9 +139,13 @@ def _short(values: NDArray[Any]) -> list[float]:
 
 # Spectra --------------------------------------------------------------------------------------
 def _add_spectra(
-    content: Content, layer: Layer, bins: Bins, blocks: Blocks, prefix: str, before: float,
+    content: Content,
+    layer: Layer,
+    bins: Bins,
+    blocks: Blocks,
+    prefix: str,
     tell: Callable[[float], None],
-) -> None:  # fmt: skip
+) -> None:
     cube = read_binned(layer, bins, tell)
     good = np.isfinite(cube)
     if not good.any():
@@ -153,7 +154,7 @@ def _add_spectra(
         )  # fmt: skip
     numbers = cube if good.all() else cube[good]
     low, high = float(numbers.min()), float(numbers.max())
-    n = bins.readings(layer) * before
+    n = bins.readings(layer)
     noise = _noise(layer, bins, n)
     whole = cube.dtype.kind in "iu"
     if noise is not None:

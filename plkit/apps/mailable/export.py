@@ -19,7 +19,7 @@ from plkit.apps.mailable.binning import Bins, bins_for, sizes_of
 from plkit.apps.mailable.content import content_of
 from plkit.apps.mailable.document import Frame, new_frame, page_text
 from plkit.apps.mailable.packing import Blocks
-from plkit.apps.mailable.study_fits import fits_of, readings_per_frame
+from plkit.apps.mailable.study_fits import fits_of
 from plkit.apps.view.layers import Layer, layer_of, open_layers, results_file
 from plkit.apps.view.results import Results
 from plkit.errors import DataError, FileFormatError, PlkitWarning
@@ -279,7 +279,6 @@ def _page_of(
                 continue
         content = content_of(
             layer, maps if n == 0 else {}, bins.get(n, Bins()), blocks, prefix=f"{n}-",
-            averaged_before=_averaged_before(source.results, layer),
             tell=partial(_tell_part, tell, n, n_layers),
         )  # fmt: skip
         fits = _fits(source.results, layer, bins.get(n, Bins())) if layer.has_spectra else None
@@ -310,11 +309,6 @@ def _place(layer: Layer) -> tuple[str, str] | None:
     """Sample and group of spectra of a study."""
     sample, _, kind = layer.name.rpartition(" ")
     return (sample, _GROUPS[kind]) if kind in _GROUPS else None
-
-
-def _averaged_before(results: Results | None, layer: Layer) -> float:
-    found = _place(layer) if results is not None else None
-    return 1.0 if found is None or results is None else readings_per_frame(results, *found)
 
 
 def _fits(results: Results | None, layer: Layer, bins: Bins) -> dict[str, Any] | None:

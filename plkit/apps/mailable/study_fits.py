@@ -17,7 +17,7 @@ from plkit.plot.kinetics import fitted_curve
 from plkit.plot.style import CATEGORICAL, value_text
 from plkit.plot.unmixing import component_spectra
 
-__all__ = ["fits_of", "readings_per_frame"]
+__all__ = ["fits_of"]
 
 _GROUPS: Final = {
     "raw": ("unmixed", "kinetics"),
@@ -28,12 +28,6 @@ _SHOWN: Final = (
 )  # fmt: skip
 _STATUS: Final = ("ok", "at bound", "not identifiable", "no signal", "failed")
 _CURVE_POINTS: Final = 200
-
-
-def readings_per_frame(results: Results, sample: str, group: str) -> float:
-    """Spectra of which each frame of the movie that a study keeps is the mean."""
-    ds = results.group(sample, group)
-    return ds.sizes[TIME] / ds.sizes["movie_time"] if {TIME, "movie_time"} <= set(ds.dims) else 1.0
 
 
 def fits_of(results: Results, sample: str, group: str, layer: Layer) -> dict[str, Any] | None:

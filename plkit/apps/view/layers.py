@@ -266,13 +266,23 @@ def results_layers(where: Path) -> tuple[Layer, ...]:
 
 
 def _movie(tree: xr.DataTree, node: str, title: str, start: str, where: Path) -> Layer:
-    """Spectra over time that the study kept, as a dataset like a measured one."""
-    kept = [n for n in ("movie", NOISE_GAIN, NOISE_FLOOR) if n in tree[node].data_vars]
-    ds = tree[node].to_dataset()[kept].rename(movie=INTENSITY, movie_time=TIME)
+    """Spectra over time that the study kept, as a dataset like a measured one.
+
+    Each is the mean of n measured ones, and so has an nth of the variance of one.
+    """
+    group = tree[node].to_dataset()
+    noise = [n for n in (NOISE_GAIN, NOISE_FLOOR) if n in group]
+    kept = ["movie", *noise]
+    ds = group[kept].rename(movie=INTENSITY, movie_time=TIME)
+    n = group.sizes.get(TIME, group.sizes["movie_time"]) / group.sizes["movie_time"]
+    divided = ""
+    if noise and n > 1:
+        ds = ds.assign({term: ds[term] / n for term in noise})
+        divided = f".assign({', '.join(f'{t}=lambda ds: ds.{t} / {n:g}' for t in noise)})"
     ds = schema.conform(ds)
     code = (
         f'plkit.conform({start}["{node}"].to_dataset()[{kept!r}]'
-        f'.rename(movie="{INTENSITY}", movie_time="{TIME}"))'
+        f'.rename(movie="{INTENSITY}", movie_time="{TIME}"){divided})'
     )
     return layer_of(title, ds, code, path=str(where))
 
