@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from plkit.cli.cycling import simulate_cycling
+from plkit.cli.export import export_html
 from plkit.cli.figures import figures
 from plkit.cli.files import convert_files, correct_file, show_info
 from plkit.cli.hopping import hopping
@@ -32,6 +33,7 @@ _COMMANDS: Final[dict[str, dict[str, Callable[..., Any]]]] = {
     "One file": {
         "info": show_info, "convert": convert_files, "correct": correct_file,
         "unmix": unmix, "fit": fit, "lifetimes": lifetimes, "view": view,
+        "export-html": export_html,
     },
     "What was published": {"reproduce": show_reproduction, "figures": figures},
     "And": {"version": version},

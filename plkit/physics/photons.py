@@ -25,6 +25,7 @@ __all__ = [
     "relative_bandwidth",
     "vacuum_from_air",
     "wavelength_from_energy",
+    "wavelength_from_raman_shift",
 ]
 
 Medium = Literal["air", "vacuum"]
@@ -201,6 +202,39 @@ def wavelength_from_energy(energy_ev: ArrayLike, medium: Medium = "air") -> Floa
     619.921 619.750
     """
     vacuum = HC_EV_NM / np.asarray(energy_ev, dtype=np.float64)
+    return air_from_vacuum(vacuum) if medium == "air" else np.asarray(vacuum)
+
+
+def wavelength_from_raman_shift(
+    shift_per_cm: ArrayLike, laser_nm: ArrayLike, medium: Medium = "air"
+) -> Floats:
+    """Wavelength of scattered light or luminescence from its distance to the laser line.
+
+    Parameters
+    ----------
+    shift_per_cm : array_like
+        Raman shift Δν, positive to the red of the laser [1/cm].
+    laser_nm : array_like
+        Wavelength of the laser [nm].
+    medium : {"air", "vacuum"}, optional
+        Where both wavelengths are.
+
+    Returns
+    -------
+    numpy.ndarray
+        λ = 1/(n (ν_laser − Δν)) [nm], ν_laser the wavenumber of the laser in vacuum; negative or
+        infinite where Δν reaches ν_laser.
+
+    Examples
+    --------
+    >>> print(wavelength_from_raman_shift([0.0, 520.5, 3000.0], 532.0).round(2).tolist())
+    [532.0, 547.16, 633.07]
+    """
+    laser = np.asarray(laser_nm, dtype=np.float64)
+    if medium == "air":
+        laser = vacuum_from_air(laser)
+    with np.errstate(divide="ignore"):
+        vacuum = 1e7 / (1e7 / laser - np.asarray(shift_per_cm, dtype=np.float64))
     return air_from_vacuum(vacuum) if medium == "air" else np.asarray(vacuum)
 
 
