@@ -48,9 +48,11 @@ myst_enable_extensions = ["colon_fence", "dollarmath"]
 mathjax_path = "mathjax/tex-svg.js"
 mathjax3_config = {"options": {"enableMenu": False}}
 myst_heading_anchors = 3
-# Executed when asked for: it takes minutes. The suite executes them in any case.
+# Executed when asked for: it takes minutes, and the files of the second notebook come from the net, or
+# from the folder that PLKIT_TEST_DATA names. The suite executes all of them in any case.
 nb_execution_mode = "cache" if os.environ.get("PLKIT_DOCS_EXECUTE") else "off"
 nb_execution_timeout = 600
+nb_execution_in_temp = True  # what they write does not end among the pages
 nb_execution_raise_on_error = True
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
