@@ -111,7 +111,8 @@ def plane_of(
     if quantity in ("band", "slice", "spectra"):
         da = layer.ds[layer.variable].isel(index)
         if quantity == "band":
-            da = da.isel({layer.spectral: band_of(layer, band)}).sum(layer.spectral, skipna=True)
+            # NaN is left out of floats; asking for that of whole numbers makes it four times slower.
+            da = da.isel({layer.spectral: band_of(layer, band)}).sum(layer.spectral)
         elif quantity == "slice":
             axis = layer.axis(layer.spectral)
             n = axis.size // 2 if slice_at is None else int(np.abs(axis - slice_at).argmin())

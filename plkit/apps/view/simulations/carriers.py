@@ -12,6 +12,7 @@ import plkit
 from plkit.apps.view.parts import div, hover, legend_above, new_figure, panel, wrapped
 from plkit.apps.view.simulations.form import Field, Form, axis_text, rows_of
 from plkit.apps.view.theme import CURSOR, paint
+from plkit.names import DELAY
 from plkit.plot.style import CATEGORICAL
 
 __all__ = ["TITLE", "build"]
@@ -112,7 +113,7 @@ class Carriers:
             f.line("x", y, source=self.steady, line_color=colour, line_width=2)
             dots = f.scatter("x", y, source=self.steady, color=colour, size=5)
             f.add_tools(hover([dots], ("P", "@x{0.000} µW"), ("", f"@{y}")))
-        self.rise = new_figure("After switching on", axis_text("delay"), density, **look)
+        self.rise = new_figure("After switching on", axis_text(DELAY), density, **look)
         self.curves = ColumnDataSource({"x": [], "y": [], "colour": [], "name": []})
         self.rise.multi_line(
             "x", "y", source=self.curves, line_color="colour", line_width=2, legend_field="name"
@@ -160,7 +161,7 @@ class Carriers:
             "l": length, "l0": length - t, "l1": length + t,
         }  # fmt: skip
         shown = [0, _POWERS // 2, _POWERS - 1]
-        delay = found["delay"].values
+        delay = found[DELAY].values
         self.curves.data = {
             "x": [delay] * len(shown),
             "y": [_E18 * found["carrier_transient"].isel(power=i).values for i in shown],
