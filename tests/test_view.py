@@ -444,6 +444,20 @@ def test_copied_python_of_results(results: Path) -> None:
         np.testing.assert_allclose(scope["image"], work.plane(layer, state))
 
 
+def test_pixel_without_a_reading_is_no_zero(tmp_path: Path) -> None:
+    ds = movie(n_times=2)
+    ds["intensity"] = ds["intensity"].astype(float)
+    ds["intensity"][0, 3, 5] = np.nan
+    ds["intensity"][0, 0, 0, 7] = np.nan  # one channel: the others are summed
+    path = plkit.write(ds, tmp_path / "gap.nc")
+    layers = open_layers(path)
+    work = Workspace(layers, str(path))
+    state = ViewState(layer=layers[0].name, quantity="band")
+    image = work.plane(layers[0], state)
+    assert np.flatnonzero(np.isnan(image)).tolist() == [3 * ds.sizes["x"] + 5]
+    np.testing.assert_array_equal(executed(python_of(work, layers[0], state))["image"], image)
+
+
 def test_mean_frames_of_a_study_have_the_noise_of_a_mean(results: Path, tmp_path: Path) -> None:
     tree = plkit.open_results(results)
     raw = tree["film/raw"].to_dataset()

@@ -79,10 +79,11 @@ def _image(
     if q == "band":
         band = band_of(layer, state.band)
         axis = layer.axis(layer.spectral)
+        least = ", min_count=1" if layer.ds[layer.variable].dtype.kind == "f" else ""
         return [
             f"# {axis[band.start]:.6g} to {axis[band.stop - 1]:.6g}",
             f"{image} = {frame}.{layer.variable}.isel({layer.spectral}=slice({band.start}, {band.stop}))"
-            f'.sum("{layer.spectral}"){order}',
+            f'.sum("{layer.spectral}"{least}){order}',
         ]
     if q == "slice":
         axis = layer.axis(layer.spectral)

@@ -223,7 +223,8 @@ class _CursorKinetics:
                 sigma = frac["fraction_stderr"].sel({COMPONENT: state.references[0]}).values
                 return spectra[TIME].values, traces, state.references[0], sigma, kin, True
             band = values.band_of(layer, state.band)
-            total = spectra[INTENSITY].isel({layer.spectral: band}).sum(layer.spectral)
+            in_band = spectra[INTENSITY].isel({layer.spectral: band})
+            total = values.band_sum(in_band, layer.spectral)
             total = total.assign_attrs(spectra[INTENSITY].attrs)
             kin = plkit.fit_kinetics(total)
             return spectra[TIME].values, {"band": total.values}, "band", None, kin, False
