@@ -12,7 +12,7 @@ from plkit import names
 from plkit.errors import DataError
 from plkit.names import INTENSITY, X, Y
 from plkit.plot.maps import composition_panel
-from plkit.plot.panel import Panel, Points
+from plkit.plot.panel import Panel, Picture, Points
 from plkit.plot.paper import draw_row
 from plkit.plot.screen import beside
 from plkit.plot.spectra import array_of, spectra_panel
@@ -50,7 +50,7 @@ def plot_composition_cut(
     spectra : xarray.Dataset or xarray.DataArray
         The map it was made from: ``intensity`` (y, x, λ) [counts], or one row (x, λ).
     y_um : float, optional
-        Row of the cut [um]; the middle one by default. Of one row it is where the dots stand.
+        Row of the cut [um]; the middle one by default. Of one row it is where the marks stand.
     x_um : tuple of float, optional
         Ends of the cut [um]; the whole row by default.
     clim : tuple of float, optional
@@ -63,7 +63,7 @@ def plot_composition_cut(
     Returns
     -------
     matplotlib.figure.Figure
-        The figure of the axes. Each dot on the map has the colour of its spectrum.
+        The figure of the axes. Each mark above the row has the colour of the spectrum below it.
 
     Raises
     ------
@@ -164,12 +164,15 @@ def cut_panels(
     below = spectra_panel(row, INTENSITY, n, normalise=False)
     x = row[X].values.astype(float)
     colours = [line.colour for line in below.of(type(below.layers[-1]))]
-    dots = [
-        Points(np.array([at]), np.array([y]), colour=colour, size=3.6, edge="#FFFFFF")
+    # Beside the row, lest the marks hide what it shows.
+    height = float(np.ptp(above.layers[0].y)) if isinstance(above.layers[0], Picture) else 0.0
+    marks = [
+        Points(np.array([at]), np.array([y + 0.035 * height]), colour=colour, marker="v", size=3.6,
+               edge="#FFFFFF")
         for at, colour in zip(x, colours, strict=True)
-    ]
+    ]  # fmt: skip
     where = f"cut at y = {y:.4g} {pretty_unit(names.unit(Y))}"
-    return replace(above, layers=(*above.layers, *dots)), replace(below, title=where)
+    return replace(above, layers=(*above.layers, *marks)), replace(below, title=where)
 
 
 def _row(rows: xr.DataArray, y_um: float | None) -> tuple[xr.DataArray, float]:

@@ -201,12 +201,18 @@ def _band(hv: Any, panel: Panel, p: Band) -> list[Any]:
 def _picture(hv: Any, panel: Panel, p: Picture) -> list[Any]:
     axis = p.scale.axis
     keys = [_dimension(hv, panel.x), _dimension(hv, panel.y)]
+    if not np.isfinite(p.values).any():  # nothing to scale colours by: all of it is grey
+        left, right, low, high = (float(v) for c in (p.x, p.y) for v in edges(c)[[0, -1]])
+        grey = hv.Rectangles(
+            [(left, low, right, high)], [panel.x.name, panel.y.name, "right", "upper"]
+        )
+        return [_look(grey, color=FAILED, line_alpha=0.0)]
     value = _dimension(hv, axis).clone(range=(p.scale.low, p.scale.high))
     even = all(_is_even(c) for c in (p.x, p.y)) and not (panel.x.log or panel.y.log)
     name = "image" if even else axis.name
     shown, vdims, columns = f"@{{{name}}}{{%.4g}}", [value], [p.values]
     formats = {f"@{{{name}}}": "printf"}
-    if p.sigma is not None:
+    if p.sigma is not None and np.isfinite(p.sigma).any():
         vdims, columns = [value, _SIGMA], [p.values, p.sigma]
         shown += f" ± @{{{_SIGMA}}}{{%.2g}}"
         formats[f"@{{{_SIGMA}}}"] = "printf"

@@ -8,8 +8,18 @@ import numpy as np
 import xarray as xr
 
 from plkit.errors import DataError
-from plkit.names import FIT_STATUS, TIME, stderr_name
-from plkit.plot.panel import Extra, Layer, Panel, Points, Rug, axis_of, colour_number, scale_of
+from plkit.names import FIT_STATUS, TEMPERATURE, TIME, stderr_name
+from plkit.plot.panel import (
+    Extra,
+    Layer,
+    Panel,
+    Points,
+    Rug,
+    axis_of,
+    celsius,
+    colour_number,
+    scale_of,
+)
 from plkit.plot.paper import on_axes
 from plkit.plot.screen import dress
 from plkit.plot.style import ascending, styled
@@ -147,6 +157,7 @@ def track_panel(result: xr.Dataset, variable: str, over: str) -> Panel:
     return Panel(
         x_axis, axis_of(values), tuple(layers), scale=scale, tight=x.size > 60,
         legend="best" if missing.size else "",
+        right=celsius() if variable == TEMPERATURE else None,
     )  # fmt: skip
 
 
