@@ -56,7 +56,11 @@ def dress(panel: Panel, *, height: int | None = None) -> Any:
     hv = _holoviews()
     elements = []
     for layer in panel.layers:
+        if isinstance(layer, Points | Line) and not np.isfinite(layer.y).any():
+            continue  # HoloViews warns of ranges without a number
         elements += _MAKE[type(layer)](hv, panel, layer)
+    if not elements:
+        elements.append(hv.Scatter([], [_dimension(hv, panel.x)], [_dimension(hv, panel.y)]))
     if panel.scale is not None:
         elements += _scale_of_lines(hv, panel, panel.scale)
     options: dict[str, Any] = {
