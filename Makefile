@@ -6,6 +6,7 @@ BIN    := $(VENV)/bin
 .PHONY: demo test check docs install install-test clean
 
 demo: install
+	@echo "Running the bundled study; the first time the fits are compiled, a minute or two."
 	$(BIN)/plkit demo --output demo-results
 
 test: install-test
@@ -31,10 +32,12 @@ $(BIN)/python:
 	  $(PYTHON) -m pip --python $(BIN)/python install -q pip; }
 
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
+	@echo "Installing plkit and what it needs into $(VENV), about 1 GB: some minutes, once."
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[all]"
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
+	@echo "Installing plkit with its tests and docs into $(VENV): some minutes, once."
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[all,test,docs]"
 	@touch $@ $(VENV)/.installed
 

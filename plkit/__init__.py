@@ -78,6 +78,7 @@ _PUBLIC: dict[str, str] = {
     "run_study": "plkit.study",
     "open_results": "plkit.study",
     "reproduce": "plkit.study",
+    "export_html": "plkit.apps.mailable",
 }
 
 __all__ = [
@@ -102,6 +103,7 @@ __all__ = [
     "cycling",
     "errors",
     "expected_decay",
+    "export_html",
     "fit_arrhenius",
     "fit_diffusion_temperature",
     "fit_fick_movie",
@@ -143,6 +145,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from plkit import cycling, errors, models, names, physics, plot, samples, schema, sim, spectra
+    from plkit.apps.mailable import export_html
     from plkit.arrhenius import fit_arrhenius, predict_arrhenius
     from plkit.composition import composition_map
     from plkit.diffusion import fit_diffusion_temperature, fit_fick_movie, fit_fick_profile

@@ -324,7 +324,7 @@ def fetch(name: str) -> Path:
     Parameters
     ----------
     name : str
-        A key of :data:`SAMPLES`.
+        A key of ``SAMPLES``.
 
     Returns
     -------

@@ -394,3 +394,12 @@ def test_spe_series_has_the_times_of_its_stamps(tmp_path: Path) -> None:
     bare.write_bytes(make_spe(np.zeros((2, 1, 3), "<f4"), None))
     with pytest.warns(PlkitWarning, match="holds 2 frames without time stamps"):
         assert plkit.read(bare).time.values.tolist() == [0.25, 0.75]
+
+
+def test_a_warning_of_a_reader_points_to_the_users_line(tmp_path: Path) -> None:
+    path = tmp_path / "rate.csv"
+    path.write_text("Wavelength (nm),Intensity (counts/s)\n500,3\n510,7\n520,3\n")
+    for opened in (plkit.read, plkit.info):
+        with pytest.warns(PlkitWarning, match="counts/s") as caught:
+            opened(path)
+        assert {w.filename for w in caught} == {__file__}

@@ -1,179 +1,27 @@
-"""The page as a user meets it, in a headless Chromium: every tab, no request elsewhere, no error.
+"""The page as a user meets it, in a headless Chromium: every tab, no request elsewhere, no error."""
 
-Screenshots of every state go to the folder that PLKIT_SCREENSHOTS names, where one is named.
-"""
+# ruff: noqa: F811  fixtures are imported, and asked for by their names
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import plkit
-from tests.conftest import _require_all
-from tests.view_data import movie, results_file
-
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
-
-# Finds models by name and turns shares of a figure's frame into positions on the screen.
-HELP = """(() => {
-  const models = () => [...Bokeh.documents[0]._all_models.values()];
-  window.model = (name) => models().find((m) => m.name === name);
-  window.data = (name) => model(name).data;
-  window.place = (name, fx, fy) => {
-    const view = Bokeh.index.find_one(model(name)); const r = view.el.getBoundingClientRect();
-    const b = view.frame.bbox; return [r.left + b.left + fx * b.width, r.top + b.top + (1 - fy) * b.height];
-  };
-})()"""
+from tests.page_driver import (  # noqa: F401  fixtures
+    browser,
+    file_address,
+    message,
+    page,
+    results_address,
+    serve,
+)
+from tests.view_data import movie
 
 TABS = ["Map", "Kinetics", "Arrhenius", "Diffusion", "Composition", "Simulate", "History"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        chromium = None
-    if chromium is None:
-        message = "Chromium and playwright are needed"
-        if _require_all():
-            pytest.fail(message)
-        pytest.skip(message)
-    with sync_playwright() as p:
-        found = p.chromium.launch(executable_path=chromium, args=list(FLAGS))
-        yield found
-        found.close()
-
-
-def served(path: Path) -> tuple[subprocess.Popen[str], str]:
-    command = [sys.executable, "-m", "plkit", "view", str(path), "--no-browser"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None
-    address = server.stdout.readline().split()[0]
-    return server, address
-
-
-def stop(server: subprocess.Popen[str]) -> None:
-    server.terminate()
-    server.wait(10)
-    assert server.stdout is not None
-    server.stdout.close()
-
-
-@pytest.fixture(scope="module")
-def file_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("page")
-    server, address = served(plkit.write(movie(), folder / "movie.nc"))
-    yield address
-    stop(server)
-
-
-@pytest.fixture(scope="module")
-def results_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server, address = served(results_file(tmp_path_factory.mktemp("page_results")))
-    yield address
-    stop(server)
-
-
-class Page:
-    """A page with the faults that it showed."""
-
-    def __init__(self, page: Any, address: str, name: str) -> None:
-        self.page, self.address, self.name = page, address, name
-        self.faults: list[str] = []
-        page.set_default_timeout(20_000)
-        page.on("console", lambda m: m.type == "error" and self.faults.append(f"console: {m.text}"))
-        page.on("pageerror", lambda e: self.faults.append(f"page: {e}"))
-        page.on("request", lambda r: self._check(r.url))
-
-    def _check(self, url: str) -> None:
-        if not url.startswith((self.address, "data:", f"blob:{self.address}")):
-            self.faults.append(f"request: {url}")
-
-    def open(self, query: str = "") -> None:
-        self.page.goto(self.address + query, wait_until="commit")
-        self.ready()
-
-    def ready(self) -> None:
-        self.page.wait_for_function("window.plkit_ready && Bokeh.documents[0].is_idle")
-        self.page.evaluate(HELP)
-
-    def wait(self, expression: str) -> None:
-        self.page.wait_for_function(expression)
-
-    def at(self, figure: str, fx: float, fy: float) -> tuple[float, float]:
-        self.page.evaluate(f"Bokeh.index.find_one(model('{figure}')).el.scrollIntoViewIfNeeded()")
-        x, y = self.page.evaluate(f"place('{figure}', {fx}, {fy})")
-        return x, y
-
-    def tap(self, figure: str, fx: float, fy: float) -> None:
-        self.page.mouse.click(*self.at(figure, fx, fy))
-
-    def drag(self, figure: str, *places: tuple[float, float]) -> None:
-        start = self.at(figure, *places[0])
-        self.page.mouse.move(*start)
-        self.page.mouse.down()
-        for place in places[1:]:
-            self.page.mouse.move(*self.at(figure, *place), steps=4)
-        self.page.mouse.up()
-
-    def see(self, text: str) -> None:
-        """Wait until the text is seen: closed tabs stay in the page, hidden."""
-        self.page.get_by_text(text).locator("visible=true").first.wait_for()
-
-    def button(self, name: str) -> Any:
-        return self.page.get_by_role("button", name=name, exact=True).first
-
-    def choose(self, name: str, value: str) -> None:
-        """Choose in a list of the page, as a click would."""
-        self.page.evaluate(f"model('{name}').value = {value!r}")
-
-    def tab(self, title: str) -> None:
-        self.page.locator(".bk-tab", has_text=title).first.click()
-
-    def shot(self, state: str) -> None:
-        folder = os.environ.get("PLKIT_SCREENSHOTS")
-        if folder:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            self.page.screenshot(path=Path(folder, f"{self.name}-{state}.png"), full_page=True)
-
-
-@pytest.fixture
-def page(browser: Any, request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
-    """Open pages; at the end none may have shown a fault."""
-    opened: list[Page] = []
-
-    def new(address: str, width: int = 1400, query: str = "") -> Page:
-        made = Page(
-            browser.new_page(viewport={"width": width, "height": 1000}), address, request.node.name
-        )
-        made.page.context.grant_permissions(
-            ["clipboard-read", "clipboard-write"], origin=address.rstrip("/")
-        )
-        opened.append(made)
-        made.open(query)
-        return made
-
-    yield new
-    for made in opened:
-        assert made.faults == []
-        made.page.close()
-
-
-def message(p: Page) -> str:
-    return re.sub("<[^>]+>", "", p.page.evaluate("model('message').text"))
 
 
 # The file -------------------------------------------------------------------------------------
@@ -207,16 +55,12 @@ def test_tap_pin_region_band_and_nothing_is_lost_on_reload(page: Any, file_addre
     p.drag("spectrum", (0.5, 0.5), (0.6, 0.5))
     p.wait(f"{image} !== {whole!r}")
     p.wait(f"data('entry_rows').mean[0] < {rows['mean'][0]}")  # the table follows the band
+    shown = p.page.evaluate("(data('entry_rows').mean[0] / 1e3).toFixed(4)")
+    p.page.locator(".slick-cell", has_text=f"{shown}k").first.wait_for()
     p.wait("location.search.startsWith('?s=')")
     p.shot("drawn")
     kept = p.page.evaluate("JSON.stringify(data('entry_rows').name)")
-    # The address is written when the last change has settled.
-    p.wait(
-        "(() => { const now = performance.now();"
-        " if (window.last_address !== location.search)"
-        " { window.last_address = location.search; window.since = now; }"
-        " return now - window.since > 1500; })()"
-    )
+    p.settled_address()
     drawn = p.page.evaluate(image)
     p.page.reload(wait_until="commit")
     p.ready()
@@ -303,22 +147,19 @@ def test_fit_all_pixels_then_scatter_and_lasso(page: Any, file_address: str) -> 
     assert quantity in other.page.evaluate("model('quantity').options.map((o) => o[0])")
 
 
-def test_cancel_stops_a_whole_map_fit(page: Any, tmp_path: Path) -> None:
+def test_cancel_stops_a_whole_map_fit(page: Any, tmp_path: Path, serve: Any) -> None:
     big = movie(n_times=8, n_y=120, n_x=120)
-    server, address = served(plkit.write(big, tmp_path / "big.nc"))
-    try:
-        p = page(address)
-        p.choose("fit_method", "asymmetric")
-        p.button("Fit all pixels").click()
-        p.wait("model('progress').text.includes('%')")
-        p.shot("running")
-        p.button("Cancel").click()
-        p.wait("model('progress').text.includes('cancelled after')")
-        p.wait("!model('fit_all').disabled")
-        assert p.page.evaluate("model('quantity').value") == "band"
-        assert p.page.evaluate("model('quantity').options.length") == 2
-    finally:
-        stop(server)
+    address = serve(plkit.write(big, tmp_path / "big.nc"))
+    p = page(address)
+    p.choose("fit_method", "asymmetric")
+    p.button("Fit all pixels").click()
+    p.wait("model('progress').text.includes('%')")
+    p.shot("running")
+    p.button("Cancel").click()
+    p.wait("model('progress').text.includes('cancelled after')")
+    p.wait("!model('fit_all').disabled")
+    assert p.page.evaluate("model('quantity').value") == "band"
+    assert p.page.evaluate("model('quantity').options.length") == 2
 
 
 def test_take_away(page: Any, file_address: str) -> None:
@@ -332,25 +173,27 @@ def test_take_away(page: Any, file_address: str) -> None:
     p.wait("model('message').text.includes('the map runs over time too')")
     for button, name, start in (
         (
-            "Spectra CSV",
+            "csv_spectra",
             "movie_movie.nc_spectra.csv",
             "Wavelength λ (nm),cursor (counts),cursor σ (counts)",
         ),
         (
-            "Map CSV",
+            "csv_map",
             "movie_movie.nc_map.csv",
             'x (µm),y (µm),"Intensity, sum over the band (counts)"',
         ),
-        ("Regions CSV", "movie_movie.nc_regions.csv", "region,pixels,"),
-        ("Map PNG", "movie_movie.nc_map.png", "\x89PNG"),
-        ("Map SVG", "movie_movie.nc_map.svg", "<?xml"),
-        ("Spectra SVG", "movie_movie.nc_spectrum.svg", "<?xml"),
+        ("csv_regions", "movie_movie.nc_regions.csv", "region,pixels,"),
+        ("map_png", "movie_movie.nc_map.png", "\x89PNG"),
+        ("map_svg", "movie_movie.nc_map.svg", "<?xml"),
+        ("map_pdf", "movie_movie.nc_map.pdf", "%PDF"),
+        ("spectra_svg", "movie_movie.nc_spectra.svg", "<?xml"),
+        ("spectra_pdf", "movie_movie.nc_spectra.pdf", "%PDF"),
     ):
         with p.page.expect_download() as download:
-            p.button(button).click()
+            p.button_named(button).click()
         assert download.value.suggested_filename == name
         content = Path(download.value.path()).read_bytes()
-        text = content.decode("latin-1") if name.endswith("png") else content.decode("utf-8")
+        text = content.decode("latin-1" if name.endswith(("png", "pdf")) else "utf-8")
         assert text.startswith(start)
     p.page.evaluate("model('metadata').active = true")
     p.see("noise_gain")
@@ -373,18 +216,17 @@ def test_file_has_kinetics_at_the_cursor_and_says_what_is_missing(
         p.see(text)
 
 
-def test_series_of_spectra_is_drawn_over_time_and_wavelength(page: Any, tmp_path: Path) -> None:
+def test_series_of_spectra_is_drawn_over_time_and_wavelength(
+    page: Any, tmp_path: Path, serve: Any
+) -> None:
     series = movie().isel(y=6, x=8, drop=True)
-    server, address = served(plkit.write(series, tmp_path / "series.nc"))
-    try:
-        p = page(address)
-        p.tap("map", 0.5, 0.9)
-        p.wait("model('spectrum').title.text.startsWith('time = ')")
-        p.drag("spectrum", (0.2, 0.5), (0.35, 0.5))
-        p.wait("location.search.startsWith('?s=')")
-        p.shot("series")
-    finally:
-        stop(server)
+    address = serve(plkit.write(series, tmp_path / "series.nc"))
+    p = page(address)
+    p.tap("map", 0.5, 0.9)
+    p.wait("model('spectrum').title.text.startsWith('time = ')")
+    p.drag("spectrum", (0.2, 0.5), (0.35, 0.5))
+    p.wait("location.search.startsWith('?s=')")
+    p.shot("series")
 
 
 # Results --------------------------------------------------------------------------------------

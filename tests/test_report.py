@@ -8,6 +8,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 import xarray as xr
 
@@ -159,10 +160,10 @@ def test_what_to_distrust_names_scale_light_and_fractions(page):
 
 def test_figures_are_inside_with_captions_and_alternative_text(page):
     images = re.findall(r'<img alt="([^"]+)" src="data:([^;]+);base64,([^"]+)"', page)
-    assert [kind for _, kind, _ in images] == ["image/svg+xml", "image/png"]
-    assert base64.b64decode(images[0][2]).startswith(b"<?xml")
-    assert base64.b64decode(images[1][2]).startswith(b"\x89PNG")
-    assert "Arrhenius plot" in images[1][0]
+    assert [kind for _, kind, _ in images] == ["image/png", "image/svg+xml"]
+    assert base64.b64decode(images[1][2]).startswith(b"<?xml")
+    assert base64.b64decode(images[0][2]).startswith(b"\x89PNG")
+    assert "Arrhenius plot" in images[0][0]
 
 
 def test_provenance_has_hash_versions_recipe_and_id(page):
@@ -219,3 +220,70 @@ def test_a_figure_that_is_no_picture_is_refused(tree, summary, tmp_path):
         write_report(tree, summary, {"a": tmp_path / "no.png"}, tmp_path / "r.html")
     with pytest.raises(DataError, match="cannot be written"):
         write_report(tree, summary, {}, Path(tmp_path) / "no" / "r.html")
+
+
+# Beside what was published ----------------------------------------------------------------------
+PUBLISHED = [
+    {
+        "sample": "x1.0", "quantity": "activation energy", "unit": "eV",
+        "found": {"value": 0.2481, "stderr": 0.0231},
+        "published": {"value": 0.248, "stderr": 0.03}, "sigmas": 0.0026, "agrees": True,
+        "source": "doi:10.1/a",
+    },
+    {
+        "sample": "x1.0", "quantity": "D at 293 K", "unit": "m^2/s",
+        "found": {"value": 3.9e-14, "stderr": 4e-15},
+        "published": {"value": 6.3e-14, "stderr": None}, "sigmas": 6.0, "agrees": False,
+        "source": EVIL,
+    },
+    {
+        "sample": "empty", "quantity": "activation energy", "unit": "eV",
+        "found": {"value": None, "stderr": None},
+        "published": {"value": 0.1, "stderr": 0.01}, "sigmas": None, "agrees": None,
+        "source": "doi:10.1/b",
+    },
+]  # fmt: skip
+
+
+def test_published_numbers_stand_beside_those_found(tree, summary, tmp_path):
+    told = {**summary, "published": PUBLISHED}
+    text = write_report(tree, told, {}, tmp_path / "r.html").read_text("utf-8")
+    assert "0.248 ± 0.030 eV" in text
+    assert "= (0.0026 σ apart)" in text
+    assert "≠ (6 σ apart)" in text
+    distrust = text[text.index('id="distrust"') :]
+    assert "D at 293 K ≠ published: (3.90 ± 0.40) × 10⁻¹⁴ m²/s here" in distrust
+    assert "for which no σ is given; 6 σ apart" in distrust
+    assert EVIL not in text
+
+
+def test_fits_that_failed_are_counted_and_seen_at_once(tree, summary, tmp_path):
+    told = tree.copy()
+    maps = told["x1.0/maps"].to_dataset()
+    maps["fit_status"] = maps["fit_status"].copy(data=np.zeros_like(maps["fit_status"].values))
+    maps["fit_status"].values.flat[:3] = [1, 4, 4]
+    maps["fit_status"].attrs["flag_meanings"] = "ok at_bound not_identifiable no_signal failed"
+    told["x1.0/maps"] = maps
+    text = write_report(told, summary, {}, tmp_path / "r.html").read_text("utf-8")
+    n = maps["fit_status"].size
+    assert f"{n - 3} of {n}</td><td>1 at bound; 2 failed</td>" in text
+    seen = text[text.index("How the fits went") : text.index("steps without fault")]
+    assert "unmixing of the maps" in seen
+    assert "kinetics" not in seen.replace("<details>", "")
+
+
+def test_figures_stand_with_their_sample_and_what_decides_is_not_folded(tree, summary, tmp_path):
+    picture = save_figure(plot_arrhenius(synthetic.arrhenius()), tmp_path / "a")["png"]
+    told = {**summary, "samples": {"x1": {}, "x1_b": {}}}
+    names = ("all_arrhenius", "x1_spectra", "x1_movie", "x1_b_recovery_kinetics")
+    text = write_report(tree, told, dict.fromkeys(names, picture), tmp_path / "r.html").read_text(
+        "utf-8"
+    )
+    found = text[text.index('id="found"') : text.index('id="distrust"')]
+    assert 'alt="Arrhenius plot of the mean rate.' in found
+    first, second = text[text.index('id="figures"') :].split("<h3>x1_b</h3>")
+    shown, folded = first.split("<details>")
+    assert "x1: Spectra" in shown
+    assert "1 more figures of x1" in folded
+    assert "x1: All spectra" in folded
+    assert "x1_b: Emission fractions (in the dark afterwards)" in second

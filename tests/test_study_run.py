@@ -71,6 +71,22 @@ def test_truth_is_recovered(study: Path, summary: dict) -> None:
         assert abs(found["value"] - true) < 3 * found["stderr"], key
 
 
+def test_published_numbers_that_the_recipe_names_stand_beside_those_found(summary: dict) -> None:
+    rows = {(r["sample"], r["quantity"]): r for r in summary["published"]}
+    assert set(rows) == {
+        ("x1.0", "activation energy"), ("x1.5", "activation energy"),
+        ("x1.5", "activation energy of D"), ("x1.5", "D at 293 K"),
+        ("x2.0", "activation energy"),
+    }  # fmt: skip
+    row = rows["x1.0", "activation energy"]
+    assert row["found"] == summary["samples"]["x1.0"]["activation_energy_ev"]
+    apart = abs(row["found"]["value"] - 0.248) / np.hypot(row["found"]["stderr"], 0.030)
+    assert row["sigmas"] == pytest.approx(apart)
+    assert row["agrees"] is bool(apart <= 2)
+    assert rows["x1.5", "D at 293 K"]["published"] == {"value": 6.3e-14, "stderr": None}
+    assert rows["x1.5", "D at 293 K"]["agrees"] is False  # its law gives 3.9e-14
+
+
 def test_every_group_is_readable_alone_and_has_units(output: Path) -> None:
     tree = plkit.open_results(output)
     for node in tree.subtree:

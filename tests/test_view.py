@@ -396,7 +396,7 @@ def test_copied_recipe_runs_and_finds_the_same_peaks(folder: Path, ds: xr.Datase
     path = plkit.write(still, folder / "still.nc")
     layer = open_layers(path)[0]
     state = ViewState(layer=layer.name, quantity="band", band=(480.0, 640.0))
-    text = recipe_of(Workspace((layer,), str(path)), layer, state, {"calibration": "cunha2025"})
+    text = recipe_of(layer, state, {"calibration": "cunha2025"})
     recipe = folder / "recipe" / "STUDY.toml"
     recipe.parent.mkdir()
     recipe.write_text(text, "utf-8")
@@ -410,7 +410,7 @@ def test_copied_recipe_runs_and_finds_the_same_peaks(folder: Path, ds: xr.Datase
 
 def test_recipe_that_cannot_be_written_says_why(layer, path: Path, state: ViewState) -> None:
     with pytest.raises(DataError, match="the map runs over time too"):
-        recipe_of(Workspace((layer,), str(path)), layer, state, {})
+        recipe_of(layer, state, {})
 
 
 # Results --------------------------------------------------------------------------------------
@@ -446,5 +446,5 @@ def test_copied_python_of_results(results: Path) -> None:
 
 def test_recipe_of_results_is_the_one_they_were_made_by(results: Path) -> None:
     layers = open_layers(results)
-    text = recipe_of(Workspace(layers, str(results)), layers[0], ViewState(), {})
+    text = recipe_of(layers[0], ViewState(), {})
     assert text.startswith("[study]")

@@ -121,3 +121,29 @@ def halo_maps(powers, n: int = 24):
         {k: axes[k] for k in ("power", "y", "x")},
     )
     return maps, composition
+
+
+def dark_frames(counts: float = 100.0, seed: int = 5) -> xr.Dataset:
+    """Frames (time, wavelength) without light, on the axis of :func:`movie`."""
+    rng = np.random.default_rng(seed)
+    like = movie(1, 2, 2)
+    values = rng.normal(counts, 2.0, (40, like.sizes["wavelength"]))
+    ds = xr.Dataset({"intensity": (("time", "wavelength"), values, names.attrs("intensity"))})
+    for name, value in (("noise_gain", 1.0), ("noise_floor", 4.0), ("exposure_time", 0.5)):
+        ds[name] = xr.DataArray(value, attrs=names.attrs(name))
+    return ds.assign_coords(time=axis("time", np.arange(40.0) + 0.5), wavelength=like["wavelength"])
+
+
+def pure_spectra(seed: int = 6) -> dict[str, xr.Dataset]:
+    """The two phases of :func:`movie`, measured alone, without its constant light of 3 counts."""
+    rng = np.random.default_rng(seed)
+    like = movie(1, 2, 2)
+    w = like["wavelength"].values
+    out = {}
+    for name, centre in (("pristine", 590.0), ("turned", 515.0)):
+        counts = rng.poisson(20_000.0 * np.exp(-0.5 * ((w - centre) / 9.0) ** 2)).astype(float)
+        ds = xr.Dataset({"intensity": ("wavelength", counts, names.attrs("intensity"))})
+        for key, value in (("noise_gain", 1.0), ("exposure_time", 0.5)):
+            ds[key] = xr.DataArray(value, attrs=names.attrs(key))
+        out[name] = ds.assign_coords(wavelength=like["wavelength"])
+    return out

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from plkit.cli.arguments import Quiet, progress
 
 __all__ = ["figures"]
 
@@ -23,7 +24,7 @@ def figures(
         typer.Option(help="results.nc of the bundled study; it is run first where not given."),
     ] = None,
     show: Annotated[bool, typer.Option("--list", help="List the names and stop.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Draw the published figures again, from the bundled study."""
     from plkit.study.published_figures import draw_figures, figure_scripts
@@ -33,6 +34,6 @@ def figures(
             title = path.read_text("utf-8").lstrip('"').splitlines()[0]
             typer.echo(f"{name}  {title}")
         return
-    progress = not quiet and sys.stderr.isatty()
-    for name, path in draw_figures(output, only or (), results=results, progress=progress):
+    drawn = draw_figures(output, only or (), results=results, progress=progress(quiet))
+    for name, path in drawn:
         typer.echo(f"{name}  {path}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,46 +10,32 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from plkit.cli.arguments import (
+    File,
+    Force,
+    Json,
+    Options,
+    Quiet,
+    Reader,
+    progress,
+    read_file,
+    refuse_existing,
+    say_json,
+)
 from plkit.errors import DataError, FileFormatError, PlkitError
 
-__all__ = ["add_files"]
+__all__ = ["convert_files", "correct_file", "show_info"]
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-Reader = Annotated[
-    str | None, typer.Option("--reader", help="Name of the reader, where the suffix misleads.")
-]
-Options = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--option", "-O", metavar="NAME=VALUE",
-        help="What the file does not say, as for plkit.read: -O column_dim=time; may be repeated.",
-    ),
-]  # fmt: skip
-Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 Compress = Annotated[
     str, typer.Option("--compression", help="Of netCDF: zlib, zstd, bitshuffle or none.")
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
 
 _WRITTEN: Final = (".nc", ".nc4", ".zarr", ".csv", ".txt")
 _MAGIC: Final = frozenset("*?[")
 
 
-def add_files(app: typer.Typer) -> None:
-    """Add the commands of this module.
-
-    Parameters
-    ----------
-    app : typer.Typer
-        The command.
-    """
-    app.command("info")(show_info)
-    app.command("convert")(convert_files)
-    app.command("correct")(correct_file)
-
-
 def show_info(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Any file that plkit reads.")],
+    file: File,
     reader: Reader = None,
     option: Options = None,
     as_json: Json = False,
@@ -61,8 +46,10 @@ def show_info(
 
     with saying_how():
         found = info(file, reader=reader, **reader_options(option or ()))
-    text = json.dumps(found.to_dict(), indent=2, ensure_ascii=False) if as_json else str(found)
-    typer.echo(text)
+    if as_json:
+        say_json(found.to_dict())
+    else:
+        typer.echo(str(found))
 
 
 def convert_files(
@@ -135,10 +122,7 @@ def _refuse_target(source: Path, target: Path, force: bool) -> None:
         raise FileFormatError(
             action, f"{target} is the input itself, not another file", "Name another output."
         )
-    if target.exists() and not force:
-        raise FileFormatError(
-            action, f"{target} exists, not a new file", "Give --force to overwrite it."
-        )
+    refuse_existing(action, target, force)
 
 
 def _planned(sources: Sequence[Path], folder: Path, to: str) -> dict[Path, Path]:
@@ -191,7 +175,7 @@ def _many(
     folder = next(iter(plan.values())).parent
     fresh = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    with tqdm(total=len(todo), unit="file", disable=quiet or not sys.stderr.isatty()) as bar:
+    with tqdm(total=len(todo), unit="file", disable=not progress(quiet)) as bar:
         for source, output in todo.items():
             bar.set_postfix_str(source.name)
             try:
@@ -229,14 +213,12 @@ def correct_file(
     option: Options = None,
 ) -> None:
     """Correct one file: dark, cosmic rays, response, range, bins; without a recipe."""
-    from plkit import read, write
-    from plkit.cli.options import reader_options, saying_how
+    from plkit import write
     from plkit.cli.steps import parsed_step
 
     _refuse_target(source, target, force)
     steps = [parsed_step(words) for words in step]  # all of them before the first is done
-    with saying_how():
-        ds = read(source, reader=reader, **reader_options(option or ()))
+    ds = read_file(source, reader, option)
     before = str(ds.attrs.get("history", "")).count("\n")
     for correct in steps:
         ds = correct(ds)

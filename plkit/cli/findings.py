@@ -26,7 +26,7 @@ def findings(summary: dict[str, Any]) -> list[str]:
     Returns
     -------
     list of str
-        One block of lines per sample, then diffusion.
+        One block of lines per sample, then diffusion, then what was published.
 
     Examples
     --------
@@ -43,6 +43,12 @@ def findings(summary: dict[str, Any]) -> list[str]:
             f"ln(D0/(m²/s)) = {_estimate(d.get('ln_d0_m2_s'), '1')}, "
             f"D(293 K) = {_estimate(d.get('d_293k_m2_s'), 'm^2/s')}"
         )
+    for r in summary.get("published", ()):
+        if r["sigmas"] is not None:
+            lines.append(
+                f"{r['sample']}: {r['quantity']} {'=' if r['agrees'] else '≠'} published "
+                f"{_estimate(r['published'], r['unit'])} ({r['sigmas']:.2g} σ apart; {r['source']})"
+            )
     return lines
 
 

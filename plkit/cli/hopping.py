@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+
+from plkit.cli.arguments import Force, Quiet, progress, refuse_existing
 
 __all__ = ["hopping"]
 
@@ -52,20 +53,18 @@ def hopping(
         Path | None,
         typer.Option("--continue", help="Earlier OUT.nc to go on from, with its own settings."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite OUT.nc.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    force: Force = False,
+    quiet: Quiet = False,
 ) -> None:
     """Let ions hop through a lattice under a laser: snapshots, gap, composition against time."""
     from plkit.errors import DataError, FileFormatError
 
     if output.suffix != ".nc":
         raise FileFormatError(_ACTION, f"{output} does not end in .nc", "Name a netCDF file.")
-    if output.exists() and not force:
-        raise FileFormatError(
-            _ACTION, f"{output} exists, not a new file", "Give --force to overwrite it."
-        )
+    refuse_existing(_ACTION, output, force)
     if not times:
         raise DataError(_ACTION, "no time is given", "For instance: --time 0 --time 1e-7.")
+    from plkit.io import write
     from plkit.sim import simulate_ion_hopping
 
     start: Any
@@ -77,11 +76,10 @@ def hopping(
             rule, size, iodide, vacancies, closed, barriers, laser_k, escape, escape_attempts,
             carriers,
         )  # fmt: skip
-    progress = not quiet and sys.stderr.isatty()
     ds = simulate_ion_hopping(
-        start, model, sorted(times), seed=seed, replicas=replicas, progress=progress
+        start, model, sorted(times), seed=seed, replicas=replicas, progress=progress(quiet)
     )
-    ds.to_netcdf(output)
+    write(ds, output, overwrite=force)
     gap = ds["local_gap"].mean("replica") if "replica" in ds.dims else ds["local_gap"]
     for t, value in zip(sorted(times), gap.values, strict=True):
         unit = "steps" if '"rule": "published"' in ds.attrs["model"] else "s"

@@ -2,51 +2,34 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from plkit.cli.arguments import File, Json, Options, Quiet, Reader, progress, read_file, say_json
 from plkit.errors import DataError
 
 if TYPE_CHECKING:
     import xarray as xr
     from lmfit import Model
 
-__all__ = ["add_methods"]
+__all__ = ["fit", "lifetimes", "unmix"]
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="Any file that plkit reads.")]
 Output = Annotated[
     Path | None,
     typer.Option("--output", "-o", help="Write the maps to this .nc or .zarr; must be new."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
-Options = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--option", "-O", metavar="NAME=VALUE",
-        help="What the file does not say, as for plkit.read; may be repeated.",
-    ),
-]  # fmt: skip
+_DECAYS: Final = {
+    "monoexponential": "MonoexponentialDecayModel",
+    "biexponential": "BiexponentialDecayModel",
+    "triexponential": "TriexponentialDecayModel",
+    "stretched": "StretchedDecayModel",
+    "rise": "BiexponentialRiseModel",
+}
+"""Class of :mod:`plkit.models` by the word on the command line."""
 
-_DECAYS: Final = ("monoexponential", "biexponential", "triexponential", "stretched", "rise")
 _PEAKS: Final = ("gaussian", "lorentzian", "pseudo_voigt", "asymmetric")
-
-
-def add_methods(app: typer.Typer) -> None:
-    """Add the commands of this module.
-
-    Parameters
-    ----------
-    app : typer.Typer
-        The command.
-    """
-    for name, function in (("unmix", unmix), ("fit", fit), ("lifetimes", lifetimes)):
-        app.command(name)(function)
 
 
 def unmix(
@@ -67,6 +50,7 @@ def unmix(
     ] = None,
     free: Annotated[bool, typer.Option("--free", help="Allow amplitudes below zero.")] = False,
     output: Output = None,
+    reader: Reader = None,
     option: Options = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -77,15 +61,15 @@ def unmix(
     from plkit.io.stream import open_stream
 
     _check_new(output)
-    streams = not option
+    streams = not (option or reader)
     if streams:
         with open_stream(file) as stream:
             streams = stream is not None
-    data = file if streams else _read(file, option)
+    data = file if streams else read_file(file, reader, option)
     refs = plkit.references(like=data, **_shapes(reference))
     out = plkit.unmix(
         data, refs, noise=noise, background=background, nonnegative=not free,  # type: ignore[arg-type]
-        progress=_progress(quiet),
+        progress=progress(quiet),
     )  # fmt: skip
     rows = [
         _row(
@@ -120,6 +104,7 @@ def fit(
         typer.Option(metavar="NAME=VALUE", help="Hold a parameter; may be repeated."),
     ] = None,
     output: Output = None,
+    reader: Reader = None,
     option: Options = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -133,13 +118,13 @@ def fit(
     if noise not in ("poisson", "uniform"):
         raise DataError("fit", f"--noise is '{noise}', not poisson or uniform")
     models = [_model(kind, peaks) for kind in kinds]
-    ds = _read(file, option)
+    ds = read_file(file, reader, option)
     if energy:
         ds = spectra.to_energy(ds)
     along = dim or (names.TIME if kinds[0] in _DECAYS else schema.spectral_dim(ds, "fit"))
     out = plkit.fit_model(
         ds, models if len(models) > 1 else models[0], along, fixed=_numbers(fix, "--fix") or None,
-        noise="poisson" if noise == "poisson" else None, progress=_progress(quiet),
+        noise="poisson" if noise == "poisson" else None, progress=progress(quiet),
     )  # fmt: skip
     _finish(out, _estimates(out), output, as_json)
 
@@ -158,6 +143,7 @@ def lifetimes(
         tuple[float, float] | None, typer.Option(help="Start and stop of what is fitted [ns].")
     ] = None,
     output: Output = None,
+    reader: Reader = None,
     option: Options = None,
     as_json: Json = False,
 ) -> None:
@@ -172,25 +158,13 @@ def lifetimes(
         except ValueError:
             response = plkit.read(irf)
     out = plkit.fit_lifetimes(
-        _read(file, option), irf=response, n_exponentials=exponentials,
+        read_file(file, reader, option), irf=response, n_exponentials=exponentials,
         model="stretched" if stretched else "exponential", window=window,
     )  # fmt: skip
     _finish(out, _estimates(out), output, as_json)
 
 
 # In ---------------------------------------------------------------------------------------------
-
-
-def _read(file: Path, option: list[str] | None) -> xr.Dataset:
-    from plkit.cli.options import reader_options, saying_how
-    from plkit.io import read
-
-    with saying_how():
-        return read(file, **reader_options(option or ()))
-
-
-def _progress(quiet: bool) -> bool:
-    return not quiet and sys.stderr.isatty()
 
 
 def _check_new(output: Path | None) -> None:
@@ -245,15 +219,9 @@ def _shapes(words: list[str]) -> dict[str, Any]:
 def _model(kind: str, peaks: int) -> Model:
     from plkit import models
 
-    decays: dict[str, Callable[[], Model]] = {
-        "monoexponential": models.MonoexponentialDecayModel,
-        "biexponential": models.BiexponentialDecayModel,
-        "triexponential": models.TriexponentialDecayModel,
-        "stretched": models.StretchedDecayModel,
-        "rise": models.BiexponentialRiseModel,
-    }
-    if kind in decays:
-        return decays[kind]()
+    if kind in _DECAYS:
+        model: Model = getattr(models, _DECAYS[kind])()
+        return model
     if kind in _PEAKS:
         return models.PeaksModel(kind, peaks)
     known = ", ".join((*_DECAYS, *_PEAKS))
@@ -322,7 +290,7 @@ def _finish(
         }
         if chosen:
             found["model"] = chosen
-        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        say_json(found)
         return
     typer.echo("\n".join(_lines(rows)))
     said = ", ".join(f"{n} {w.replace('_', ' ')}" for w, n in counts.items())

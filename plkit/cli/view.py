@@ -7,27 +7,30 @@ from typing import Annotated
 
 import typer
 
-from plkit.cli.files import Options, Reader
+from plkit.cli.arguments import Options, Reader
 
-__all__ = ["add_view"]
-
-
-def add_view(app: typer.Typer) -> None:
-    """Add the command of this module.
-
-    Parameters
-    ----------
-    app : typer.Typer
-        The command.
-    """
-    app.command("view")(view)
+__all__ = ["view"]
 
 
 def view(
-    file: Annotated[
-        Path,
-        typer.Argument(metavar="FILE", help="Any file that plkit reads, or results of plkit run."),
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE…",
+            help="Any file that plkit reads, or results of plkit run; a second one "
+            "can be looked at beside the first.",
+        ),
     ],
+    reference: Annotated[
+        list[str] | None,
+        typer.Option("--reference", help="Reference spectrum, FILE or NAME=FILE; may be repeated."),
+    ] = None,
+    dark: Annotated[
+        Path | None, typer.Option("--dark", help="File without light, which is subtracted.")
+    ] = None,
+    session: Annotated[
+        Path | None, typer.Option("--session", help="Session that was saved on the page.")
+    ] = None,
     port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 0,
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Print the address, open nothing.")
@@ -44,6 +47,6 @@ def view(
 
     with saying_how():
         serve(
-            file, reader=reader, options=reader_options(option or ()), port=port, announce=announce,
-            show=not no_browser,
+            files, references=reference or (), dark=dark, session=session, reader=reader,
+            options=reader_options(option or ()), port=port, announce=announce, show=not no_browser,
         )  # fmt: skip

@@ -48,28 +48,30 @@ class Kernel:
 
 
 def _plain(model: Any) -> tuple[SeparableModel, bool] | None:
-    """What the kernels call one of plkit's models."""
+    """What the kernels call one of plkit's models, and whether it falls.
+
+    By the exact class: one of the user may mean something else by what it inherits.
+    """
     from plkit import models as known
 
     kind = type(model)
-    if kind is known.MonoexponentialDecayModel:
-        return SeparableModel("exponential", 1), True
-    if kind is known.BiexponentialDecayModel:
-        return SeparableModel("exponential", 2), True
-    if kind is known.BiexponentialRiseModel:
-        return SeparableModel("exponential", 2), False
-    if kind is known.StretchedDecayModel:
-        return SeparableModel("stretched"), True
-    if kind is known.GaussianPeakModel:
-        return SeparableModel("gaussian", 1), True
-    if kind is known.AsymmetricPeakModel:
-        return SeparableModel("asymmetric", 1), True
     if kind is known.FickProfileModel:
         return SeparableModel("fick", pixel=float(model.opts.get("pixel_um") or 0.0)), True
-    # a class of the user may mean something else by what it inherits
-    own = kind.__module__ == known.__name__
-    offered = getattr(model, "separable", None) if own else None
-    return None if offered is None else (offered(), True)
+    if kind is known.PeaksModel:
+        shape = model.func
+        return SeparableModel(shape.shape, shape.n_peaks, shape.background), True
+    simple: dict[type, tuple[SeparableModel, bool]] = {
+        known.MonoexponentialDecayModel: (SeparableModel("exponential", 1), True),
+        known.BiexponentialDecayModel: (SeparableModel("exponential", 2), True),
+        known.TriexponentialDecayModel: (SeparableModel("exponential", 3), True),
+        known.BiexponentialRiseModel: (SeparableModel("exponential", 2), False),
+        known.StretchedDecayModel: (SeparableModel("stretched"), True),
+        known.GaussianPeakModel: (SeparableModel("gaussian"), True),
+        known.LorentzianPeakModel: (SeparableModel("lorentzian"), True),
+        known.PseudoVoigtPeakModel: (SeparableModel("pseudo_voigt"), True),
+        known.AsymmetricPeakModel: (SeparableModel("asymmetric"), True),
+    }
+    return simple.get(kind)
 
 
 def kernel_for(job: Job) -> Kernel | None:

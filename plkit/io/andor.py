@@ -13,7 +13,7 @@ import xarray as xr
 
 from plkit import names
 from plkit.errors import PlkitWarning
-from plkit.io.common import file_error, metadata_json, warn_of_rate
+from plkit.io.common import file_error, metadata_json, users_level, warn_of_rate
 from plkit.io.frames import Frames, frames_to_dataset
 from plkit.io.registry import Reader
 
@@ -85,7 +85,7 @@ def read_sif(path: Path, *, wavelength: Any = None, rows: str | None = None) -> 
             f"'{path.name}' bins {info['xbin']} pixels into one; check its wavelength axis against a "
             "known line, or give wavelength=.",
             PlkitWarning,
-            stacklevel=2,
+            stacklevel=users_level(),
         )
     frames = Frames(
         data=data,
@@ -126,7 +126,7 @@ def _load(path: Path) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
             f"'{path.name}' holds {len(data)} of {expected} spectra: the series was interrupted, "
             "the missing ones are NaN.",
             PlkitWarning,
-            stacklevel=3,
+            stacklevel=users_level(),
         )
         missing = np.full((expected - len(data), *data.shape[1:]), np.nan, np.float32)
         data = np.concatenate([data, missing])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,14 @@ def safe_attrs(attrs: Mapping[Any, Any]) -> dict[str, Any]:
     return safe
 
 
+def users_level() -> int:
+    """Level of a warning's stack at which the user's own line stands, the first outside plkit."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("plkit."):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
 def warn_of_rate(path: Path, unit: str) -> None:
     """Warn that numbers are not counts; they are kept as the file has them."""
     import warnings
@@ -194,7 +203,7 @@ def warn_of_rate(path: Path, unit: str) -> None:
         f"'{path.name}' gives its intensity in '{unit}'. The numbers are kept as they are and called counts: "
         "set noise_gain before σ is believed (counts per second: noise_gain = gain / exposure time).",
         PlkitWarning,
-        stacklevel=2,
+        stacklevel=users_level(),
     )
 
 

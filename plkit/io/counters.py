@@ -16,7 +16,7 @@ import xarray as xr
 
 from plkit import names
 from plkit.errors import PlkitWarning
-from plkit.io.common import ask, file_error, metadata_json
+from plkit.io.common import ask, file_error, metadata_json, users_level
 from plkit.io.decays import Decays, decays_to_dataset
 from plkit.io.guard import FREE_BYTES, MOST_PER_BYTE
 from plkit.io.registry import Reader
@@ -196,7 +196,7 @@ def _warn_of_cut(path: Path, held: int, announced: int, *, image: bool) -> None:
     warnings.warn(
         f"'{path.name}' holds {held} of {announced} records: the measurement was interrupted or the copy cut; {kept}.",
         PlkitWarning,
-        stacklevel=4,
+        stacklevel=users_level(),
     )
 
 

@@ -14,7 +14,7 @@ import xarray as xr
 
 from plkit import names
 from plkit.errors import PlkitWarning
-from plkit.io.common import ask, file_error, metadata_json
+from plkit.io.common import ask, file_error, metadata_json, users_level
 from plkit.io.text import known_unit, read_columns, split_label
 
 __all__ = [
@@ -108,7 +108,7 @@ def decays_to_dataset(path: Path, decays: Decays, *, several: str = names.POINT)
             f"'{path.name}' holds counts that are negative or not whole: something was done to the photons "
             "that were counted, so their noise is not known. Set noise_gain before σ is believed.",
             PlkitWarning,
-            stacklevel=3,
+            stacklevel=users_level(),
         )
     if decays.exposure_s is not None:
         variables["exposure_time"] = ((), decays.exposure_s, names.attrs("exposure_time"))
@@ -200,7 +200,7 @@ def read_rows(
         warnings.warn(
             f"'{path.name}' lacks {missing} of its {expected} channels; they are NaN.",
             PlkitWarning,
-            stacklevel=3,
+            stacklevel=users_level(),
         )
         return np.concatenate([values, np.full((missing, width), np.nan)])
     return values
@@ -218,7 +218,7 @@ def without_cut_line(
     warnings.warn(
         f"The last line of '{path.name}' is cut within its delay; its bin is left out.",
         PlkitWarning,
-        stacklevel=4,
+        stacklevel=users_level(),
     )
     return delay[:-1], counts[:-1]
 

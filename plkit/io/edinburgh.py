@@ -12,7 +12,7 @@ import xarray as xr
 
 from plkit import names
 from plkit.errors import PlkitWarning
-from plkit.io.common import file_error, metadata_json, warn_of_rate
+from plkit.io.common import file_error, metadata_json, users_level, warn_of_rate
 from plkit.io.decays import Decays, decays_to_dataset, whole
 from plkit.io.registry import Reader
 from plkit.io.text import known_unit, quantity_of, read_columns, read_lines, split_label
@@ -167,7 +167,7 @@ def _whole_scan(
     warnings.warn(
         f"'{path.name}' lacks {n_missing} of the {len(axis) + n_missing} points of its scan; they are NaN.",
         PlkitWarning,
-        stacklevel=3,
+        stacklevel=users_level(),
     )
     axis = np.concatenate([axis, axis[-1] + step * np.arange(1, n_missing + 1)])
     return axis, np.concatenate([values, np.full((n_missing, values.shape[1]), np.nan)])

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from plkit import names
-from plkit.io.common import ask, file_error, metadata_json, spectral_dim_of_unit
+from plkit.io.common import ask, file_error, metadata_json, spectral_dim_of_unit, users_level
 from plkit.io.guard import MOST_PER_BYTE
 from plkit.io.registry import Reader
 from plkit.io.text import known_unit
@@ -170,7 +170,7 @@ def _without(path: Path, data: npt.NDArray[Any], ignored: str) -> npt.NDArray[An
     warnings.warn(
         f"'{path.name}' marks {int(missing.sum())} of {missing.size} values as not measured; they are NaN.",
         PlkitWarning,
-        stacklevel=3,
+        stacklevel=users_level(),
     )
     return np.where(missing, np.nan, data.astype(np.result_type(data.dtype, np.float32)))
 

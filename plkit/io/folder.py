@@ -14,7 +14,7 @@ import xarray as xr
 
 from plkit import names
 from plkit.errors import PlkitWarning
-from plkit.io.common import ask, file_error
+from plkit.io.common import ask, file_error, users_level
 from plkit.io.registry import Reader
 
 __all__ = ["READER", "read_folder"]
@@ -182,7 +182,7 @@ def _grid(
             f"'{path.name}' lacks {n_missing} of the {int(np.prod(shape))} files of its grid "
             f"({' × '.join(f'{len(c)} {d}' for d, c in coords.items())}); their spectra are NaN.",
             PlkitWarning,
-            stacklevel=4,
+            stacklevel=users_level(),
         )
     variables: dict[str, Any] = {}
     for name, da in first.data_vars.items():

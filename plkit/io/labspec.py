@@ -13,7 +13,7 @@ import xarray as xr
 
 from plkit import names
 from plkit.errors import PlkitWarning
-from plkit.io.common import ask, file_error, metadata_json, warn_of_rate
+from plkit.io.common import ask, file_error, metadata_json, users_level, warn_of_rate
 from plkit.io.decays import whole
 from plkit.io.points import POINT_OPTIONS, place_points
 from plkit.io.registry import Reader
@@ -211,7 +211,7 @@ def _series(
             warnings.warn(
                 f"The last spectrum of '{path.name}' lacks {missing} of its {len(axis)} channels; they are NaN.",
                 PlkitWarning,
-                stacklevel=3,
+                stacklevel=users_level(),
             )
         numbers = _floats(path, number, cells, decimal)
         places.append(numbers[:lead])

@@ -14,7 +14,7 @@ import xarray as xr
 
 from plkit import names
 from plkit.errors import PlkitWarning
-from plkit.io.common import file_error
+from plkit.io.common import file_error, users_level
 from plkit.io.frames import Frames, frames_to_dataset
 from plkit.io.guard import check_xml
 from plkit.io.registry import Reader
@@ -111,7 +111,7 @@ def read_spe(path: Path, *, wavelength: Any = None, rows: str | None = None) -> 
             f"'{path.name}' holds {len(data)} frames without time stamps; they are taken as "
             "following each other without a gap.",
             PlkitWarning,
-            stacklevel=2,
+            stacklevel=users_level(),
         )
     camera = next((e for e in root.iter() if _tag(e) == "Camera" and "model" in e.attrib), None)
     axis = _wavelength(root, data.shape[2])

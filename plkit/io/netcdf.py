@@ -11,7 +11,7 @@ import xarray as xr
 
 from plkit import names
 from plkit.errors import PlkitWarning
-from plkit.io.common import file_error
+from plkit.io.common import file_error, users_level
 from plkit.io.guard import HDF5_MAGIC, check_zarr
 from plkit.io.registry import Reader
 
@@ -113,7 +113,7 @@ def _warn_of_absent_chunks(path: Path) -> None:
                 f"'{path.name}' lacks {absent} of the {array.nchunks} chunks of '{name}': they read as "
                 f"{array.fill_value}, not as what was measured. Copy the store again.",
                 PlkitWarning,
-                stacklevel=4,
+                stacklevel=users_level(),
             )
 
 

@@ -10,7 +10,7 @@ import xarray as xr
 
 from plkit import names
 from plkit.errors import PlkitWarning
-from plkit.io.common import file_error, metadata_json
+from plkit.io.common import file_error, metadata_json, users_level
 from plkit.io.registry import Reader
 from plkit.io.scans import pairs, spectrum
 from plkit.io.text import read_lines
@@ -68,7 +68,7 @@ def read_ocean_optics(path: Path) -> xr.Dataset:
             f"'{path.name}' breaks off behind {len(rows)} of its {announced:.0f} pixels; the others, whose "
             "wavelengths are not known, are left out.",
             PlkitWarning,
-            stacklevel=2,
+            stacklevel=users_level(),
         )
         if len(lines) == end and lines[-1] != "":
             rows = rows[:-1]  # the last line may lack digits

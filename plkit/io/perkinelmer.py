@@ -11,7 +11,7 @@ import xarray as xr
 
 from plkit import names
 from plkit.errors import PlkitWarning
-from plkit.io.common import file_error
+from plkit.io.common import file_error, users_level
 from plkit.io.registry import Reader
 from plkit.io.scans import NM, filled, pairs, spectrum
 from plkit.io.text import known_unit, read_lines
@@ -65,7 +65,7 @@ def read_fl_winlab(path: Path) -> xr.Dataset:
         f"'{path.name}' gives its intensity in the arbitrary unit of the instrument; plkit calls it counts: "
         "set noise_gain before σ is believed.",
         PlkitWarning,
-        stacklevel=2,
+        stacklevel=users_level(),
     )
     attrs = {"instrument": f"PerkinElmer {_model(lines)}".strip(), "units_in_file": "a.u."}
     return spectrum(names.INTENSITY, start + step * np.arange(count), values, attrs)

@@ -16,7 +16,7 @@ import xarray as xr
 
 from plkit import names
 from plkit.errors import PlkitWarning
-from plkit.io.common import ask, file_error, metadata_json
+from plkit.io.common import ask, file_error, metadata_json, users_level
 from plkit.io.guard import HDF5_MAGIC
 from plkit.io.registry import Reader
 
@@ -129,7 +129,7 @@ def _unwritten(path: Path, images: Any, data: Any) -> Any:
         f"'{path.name}' holds {images.shape[0] - count} of {images.shape[0]} images: the acquisition was "
         "interrupted, the missing ones are NaN.",
         PlkitWarning,
-        stacklevel=3,
+        stacklevel=users_level(),
     )
     data = data.astype(np.result_type(data.dtype, np.float32))
     for plane in absent:

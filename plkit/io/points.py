@@ -12,7 +12,7 @@ import xarray as xr
 
 from plkit import names
 from plkit.errors import PlkitWarning
-from plkit.io.common import file_error
+from plkit.io.common import file_error, users_level
 
 __all__ = ["POINT_OPTIONS", "grid_levels", "place_points", "positions"]
 
@@ -89,7 +89,7 @@ def place_points(
             f"'{path.name}' holds {ds.sizes[names.POINT]} of the {shape[0] * shape[1]} positions of its grid "
             f"({shape[0]} y × {shape[1]} x); the missing ones are NaN.",
             PlkitWarning,
-            stacklevel=3,
+            stacklevel=users_level(),
         )
     variables: dict[str, Any] = {}
     for name, da in ds.data_vars.items():

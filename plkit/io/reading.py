@@ -26,7 +26,7 @@ def read(path: str | os.PathLike[str], *, reader: str | None = None, **options: 
     path : path
         File or folder.
     reader : str, optional
-        Name of a reader in :func:`plkit.io.readers`; by default found from the file's content, then
+        Name of a reader in ``plkit.io.readers()``; by default found from the file's content, then
         from its suffix.
     **options
         What the file does not say, for instance ``wavelength_unit="nm"``; see the reader.

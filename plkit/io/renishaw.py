@@ -12,7 +12,7 @@ import xarray as xr
 
 from plkit import names
 from plkit.errors import PlkitWarning
-from plkit.io.common import file_error
+from plkit.io.common import file_error, users_level
 from plkit.io.text import known_unit
 
 __all__ = ["refuse_cut_wdf", "wdf_numbers", "with_missing_spectra", "with_white_light"]
@@ -95,7 +95,7 @@ def with_missing_spectra(path: Path, ds: xr.Dataset) -> xr.Dataset:
         f"'{path.name}' holds {taken} of {planned} spectra: the measurement was interrupted. Of its {lines} lines "
         f"along '{dim}', the {n_missing} that are not complete are NaN.",
         PlkitWarning,
-        stacklevel=3,
+        stacklevel=users_level(),
     )
     axis = ds[dim].values
     step = (axis[-1] - axis[0]) / (len(axis) - 1)

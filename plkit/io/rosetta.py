@@ -21,7 +21,7 @@ import xarray as xr
 
 from plkit import names
 from plkit.errors import PlkitWarning
-from plkit.io.common import ask, file_error, metadata_json, warn_of_rate
+from plkit.io.common import ask, file_error, metadata_json, users_level, warn_of_rate
 from plkit.io.guard import HDF5_MAGIC, check_size
 from plkit.io.netcdf import hdf5_attr
 from plkit.io.registry import Reader
@@ -222,7 +222,7 @@ def _dataset(
                 f"'{path.name}' gives its intensity in '{unit}'; plkit calls it counts: set noise_gain "
                 "before σ is believed.",
                 PlkitWarning,
-                stacklevel=3,
+                stacklevel=users_level(),
             )
     metadata = signal.get("metadata", {})
     general = metadata.get("General", {})

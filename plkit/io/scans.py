@@ -12,7 +12,7 @@ import xarray as xr
 
 from plkit import names
 from plkit.errors import PlkitWarning
-from plkit.io.common import file_error
+from plkit.io.common import file_error, users_level
 
 __all__ = ["NM", "filled", "pairs", "spectrum"]
 
@@ -42,7 +42,7 @@ def filled(path: Path, values: npt.NDArray[Any], expected: int) -> npt.NDArray[A
     warnings.warn(
         f"'{path.name}' lacks {missing} of its {expected} points; they are NaN.",
         PlkitWarning,
-        stacklevel=3,
+        stacklevel=users_level(),
     )
     return np.concatenate([values, np.full(missing, np.nan)])
 

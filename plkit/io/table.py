@@ -14,7 +14,7 @@ import xarray as xr
 
 from plkit import names
 from plkit.errors import PlkitWarning
-from plkit.io.common import ask, file_error, spectral_dim_of_unit, warn_of_rate
+from plkit.io.common import ask, file_error, spectral_dim_of_unit, users_level, warn_of_rate
 from plkit.io.points import place_points, positions
 from plkit.io.registry import Reader
 from plkit.io.text import Columns, known_unit, pivot, quantity_of, read_columns, split_label
@@ -204,7 +204,7 @@ def _measured(path: Path, label: str | None, said: TableOptions) -> tuple[str, d
             f"'{path.name}' gives its intensity in '{unit}'; plkit calls it counts: set noise_gain "
             "before σ is believed.",
             PlkitWarning,
-            stacklevel=2,
+            stacklevel=users_level(),
         )
     else:
         raise file_error(

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from plkit import names
 from plkit.errors import PlkitWarning
-from plkit.io.common import file_error
+from plkit.io.common import file_error, users_level
 
 __all__ = [
     "Columns",
@@ -248,7 +248,7 @@ def _parse_strictly(
         warnings.warn(
             f"'{path.name}' lacks {empty} of {len(rows) * width} numbers{cut}; they are NaN.",
             PlkitWarning,
-            stacklevel=4,
+            stacklevel=users_level(),
         )
     return np.array(rows, dtype=np.float64), kept
 
@@ -379,7 +379,7 @@ def pivot(
             f"'{path.name}' lacks {n_missing} of the {counts.size} points of its grid "
             f"({' × '.join(f'{n} {d}' for d, n in zip(axes, shape, strict=True))}); they are NaN.",
             PlkitWarning,
-            stacklevel=3,
+            stacklevel=users_level(),
         )
     grid.flat[flat] = values
     return grid, coords

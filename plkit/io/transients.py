@@ -10,7 +10,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from plkit import names
-from plkit.io.common import ask, file_error, metadata_json, slug, spectral_dim_of_unit
+from plkit.io.common import ask, file_error, metadata_json, slug, spectral_dim_of_unit, users_level
 from plkit.io.decays import whole
 from plkit.io.registry import Reader
 from plkit.io.text import known_unit, read_lines
@@ -109,7 +109,7 @@ def read_prodata(path: Path, *, quantity: str | None = None) -> xr.Dataset:
             f"'{path.name}' gives '{wanted}' without a unit; plkit calls it counts: set noise_gain before σ "
             "is believed.",
             PlkitWarning,
-            stacklevel=2,
+            stacklevel=users_level(),
         )
     return xr.Dataset({variable: (order, data, names.attrs(variable))}, coords, attrs)
 
@@ -327,7 +327,7 @@ def _warn_of_ragged(path: Path, curves: npt.NDArray[np.float64]) -> None:
         warnings.warn(
             f"'{path.name}' lacks {missing} of the {curves.size} values of its channels; they are NaN.",
             PlkitWarning,
-            stacklevel=3,
+            stacklevel=users_level(),
         )
 
 

@@ -20,7 +20,7 @@ import xarray as xr
 
 from plkit import names
 from plkit.errors import PlkitWarning
-from plkit.io.common import ask, file_error
+from plkit.io.common import ask, file_error, users_level
 from plkit.io.decays import (
     Decays,
     continued,
@@ -190,7 +190,7 @@ def read_spcm(path: Path) -> xr.Dataset:
                 warnings.warn(
                     f"'{path.name}' breaks off behind bin {axis.size} without '*END'.",
                     PlkitWarning,
-                    stacklevel=2,
+                    stacklevel=users_level(),
                 )
         if delay is not None and not np.array_equal(axis, delay):
             raise file_error(

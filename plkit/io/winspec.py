@@ -13,7 +13,7 @@ import xarray as xr
 
 from plkit import names
 from plkit.errors import PlkitWarning
-from plkit.io.common import file_error
+from plkit.io.common import file_error, users_level
 from plkit.io.frames import Frames, frames_to_dataset
 from plkit.io.guard import check_size
 from plkit.io.registry import Reader
@@ -76,7 +76,7 @@ def read_winspec(path: Path, *, wavelength: Any = None, rows: str | None = None)
             f"'{path.name}' holds {len(data)} frames without time stamps; they are taken as following each "
             "other without a gap.",
             PlkitWarning,
-            stacklevel=2,
+            stacklevel=users_level(),
         )
     attrs: dict[str, Any] = {
         "instrument": "Princeton Instruments WinSpec",
@@ -128,7 +128,7 @@ def _frames(path: Path, raw: bytes) -> npt.NDArray[Any]:
             f"'{path.name}' holds {whole} of {n_frames} frames: the series was interrupted, the missing "
             "ones are NaN.",
             PlkitWarning,
-            stacklevel=3,
+            stacklevel=users_level(),
         )
         missing = np.full((n_frames - whole, height, width), np.nan)
         return np.concatenate([data, missing])

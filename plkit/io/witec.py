@@ -13,7 +13,7 @@ import xarray as xr
 
 from plkit import names
 from plkit.errors import PlkitWarning
-from plkit.io.common import ask, file_error, metadata_json
+from plkit.io.common import ask, file_error, metadata_json, users_level
 from plkit.io.points import POINT_OPTIONS, place_points
 from plkit.io.registry import Reader
 
@@ -101,7 +101,7 @@ def read_witec(
             f"'{path.name}' lacks {bad} of {data.shape[0] * data.shape[1]} spectra: the scan was interrupted, "
             "they are NaN.",
             PlkitWarning,
-            stacklevel=2,
+            stacklevel=users_level(),
         )
     meta = chosen.measurement_metadata
     attrs = {

@@ -205,28 +205,32 @@ def _judge(
     if doubt:
         return Verdict("none", doubt, measures, limits)
     what = (
-        f"{abs(change.moved):.0%} of the light has moved to {'higher' if change.moved > 0 else 'lower'} "
+        f"{_percent(abs(change.moved))} of the light has moved to {'higher' if change.moved > 0 else 'lower'} "
         f"energy ({measures['moved_sigma']:.0f} σ), from {change.lost_ev:.3f} to "
         f"{change.gained_ev:.3f} eV; the peak went from {change.peak_start_ev:.3f} to "
         f"{change.peak_end_ev:.3f} eV"
     )
     if grower:
-        what += f"; '{grower}' grew by {measures['growth']:.0%}"
+        what += f"; '{grower}' grew by {_percent(measures['growth'])}"
     return Verdict(*_named(change, grower, dark, what), measures, limits)
+
+
+def _percent(share: float, digits: int = 0, *, sign: bool = False) -> str:
+    return f"{100 * share:{'+' if sign else ''}.{digits}f} %"
 
 
 def _doubt(change: SpectralChange, measures: dict[str, float], limits: VerdictThresholds) -> str:
     """Why a change is none; empty where it is one."""
     moved = (
-        f"{change.moved:+.1%} ± {change.moved_stderr:.1%} of the light has changed its energy "
-        f"(+ to the blue), and the peak drifts by {1e3 * change.drift_ev:+.1f} ± "
+        f"{_percent(change.moved, 1, sign=True)} ± {_percent(change.moved_stderr, 1)} of the light "
+        f"has changed its energy (+ to the blue), and the peak drifts by {1e3 * change.drift_ev:+.1f} ± "
         f"{1e3 * change.drift_stderr_ev:.1f} meV"
     )
     if not (
         abs(change.moved) >= limits.min_moved_share
         and abs(change.moved) >= limits.min_sigma * change.moved_stderr
     ):
-        return f"{moved}: below {limits.min_moved_share:.0%} or {limits.min_sigma:g} σ"
+        return f"{moved}: below {_percent(limits.min_moved_share)} or {limits.min_sigma:g} σ"
     drifts = abs(change.drift_ev) >= max(
         limits.min_peak_drift_ev, limits.min_sigma * change.drift_stderr_ev
     )
@@ -241,8 +245,8 @@ def _doubt(change: SpectralChange, measures: dict[str, float], limits: VerdictTh
         measures["growth"] >= limits.min_conversion and measures["growth_sigma"] >= limits.min_sigma
     ):
         return (
-            f"{moved}, but no fraction grows by more than {measures['growth']:.1%} "
-            f"({measures['growth_sigma']:.1f} σ): below {limits.min_conversion:.0%} or "
+            f"{moved}, but no fraction grows by more than {_percent(measures['growth'], 1)} "
+            f"({measures['growth_sigma']:.1f} σ): below {_percent(limits.min_conversion)} or "
             f"{limits.min_sigma:g} σ, the references do not show this change"
         )
     return ""

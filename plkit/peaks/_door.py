@@ -56,8 +56,11 @@ def measured(ds: Any, variable: str) -> xr.DataArray:
     da = ds[variable]
     dim = schema.spectral_dim(da, ACTION)
     if dim not in (WAVELENGTH, ENERGY):
+        hint = "Convert it: plkit.spectra.raman_to_wavelength(ds, laser_nm=…)."
         raise DataError(
-            ACTION, f"the spectral dimension is '{dim}', not '{WAVELENGTH}' or '{ENERGY}'"
+            ACTION,
+            f"the spectral dimension is '{dim}', not '{WAVELENGTH}' or '{ENERGY}'",
+            hint if dim == names.RAMAN_SHIFT else "",
         )
     if da.size == 0:
         raise DataError(ACTION, f"'{variable}' has shape {da.shape}, not at least one value")

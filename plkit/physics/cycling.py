@@ -328,7 +328,7 @@ def reset_rate(sudden_k: ArrayLike, model: CyclingModel) -> Array:
     Returns
     -------
     numpy.ndarray
-        R = k_h h(u/u_h) for u > 0, k_c h(|u|/u_c) for u < 0, h(z) = z⁸/(1 + z⁸) [1/s].
+        R = k_h h(u/u_h) for u > 0, k_c h(∣u∣/u_c) for u < 0, h(z) = z⁸/(1 + z⁸) [1/s].
 
     Examples
     --------

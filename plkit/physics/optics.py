@@ -97,7 +97,7 @@ def stack_optics(
     (E, H) = [[cos δ, −i sin δ/n], [−i n sin δ, cos δ]] (E′, H′),
 
     r = (n0 E − H)/(n0 E + H), t = 2 n0/(n0 E + H) from (E′, H′) = (1, n_s) in the substrate,
-    R = |r|², T = Re(n_s)/n0 · |t|², A = 1 − R − T.
+    R = ∣r∣², T = Re(n_s)/n0 · ∣t∣², A = 1 − R − T.
 
     References
     ----------

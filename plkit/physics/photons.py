@@ -25,6 +25,7 @@ __all__ = [
     "relative_bandwidth",
     "vacuum_from_air",
     "wavelength_from_energy",
+    "wavelength_from_raman_shift",
 ]
 
 Medium = Literal["air", "vacuum"]
@@ -204,6 +205,39 @@ def wavelength_from_energy(energy_ev: ArrayLike, medium: Medium = "air") -> Floa
     return air_from_vacuum(vacuum) if medium == "air" else np.asarray(vacuum)
 
 
+def wavelength_from_raman_shift(
+    shift_per_cm: ArrayLike, laser_nm: ArrayLike, medium: Medium = "air"
+) -> Floats:
+    """Wavelength of scattered light or luminescence from its distance to the laser line.
+
+    Parameters
+    ----------
+    shift_per_cm : array_like
+        Raman shift Δν, positive to the red of the laser [1/cm].
+    laser_nm : array_like
+        Wavelength of the laser [nm].
+    medium : {"air", "vacuum"}, optional
+        Where both wavelengths are.
+
+    Returns
+    -------
+    numpy.ndarray
+        λ = 1/(n (ν_laser − Δν)) [nm], ν_laser the wavenumber of the laser in vacuum; negative or
+        infinite where Δν reaches ν_laser.
+
+    Examples
+    --------
+    >>> print(wavelength_from_raman_shift([0.0, 520.5, 3000.0], 532.0).round(2).tolist())
+    [532.0, 547.16, 633.07]
+    """
+    laser = np.asarray(laser_nm, dtype=np.float64)
+    if medium == "air":
+        laser = vacuum_from_air(laser)
+    with np.errstate(divide="ignore"):
+        vacuum = 1e7 / (1e7 / laser - np.asarray(shift_per_cm, dtype=np.float64))
+    return air_from_vacuum(vacuum) if medium == "air" else np.asarray(vacuum)
+
+
 def jacobian_ev_per_nm(wavelength_nm: ArrayLike, medium: Medium = "air") -> Floats:
     """Width in energy of an interval of 1 nm.
 
@@ -217,13 +251,13 @@ def jacobian_ev_per_nm(wavelength_nm: ArrayLike, medium: Medium = "air") -> Floa
     Returns
     -------
     numpy.ndarray
-        |dE/dλ| [eV/nm], positive.
+        ∣dE/dλ∣ [eV/nm], positive.
 
     Notes
     -----
-    A density per nm is a density per eV times |dE/dλ|: f_λ(λ) = f_E(E(λ)) |dE/dλ|. In vacuum
-    |dE/dλ| = hc/λ² = E²/hc; in air λ_air = λ/n gives dλ_air/dλ = n_g/n² with the group index
-    n_g = n − λ dn/dλ, hence |dE/dλ_air| = (hc/λ²)·n²/n_g. The maximum of a spectrum per eV lies
+    A density per nm is a density per eV times ∣dE/dλ∣: f_λ(λ) = f_E(E(λ)) ∣dE/dλ∣. In vacuum
+    ∣dE/dλ∣ = hc/λ² = E²/hc; in air λ_air = λ/n gives dλ_air/dλ = n_g/n² with the group index
+    n_g = n − λ dn/dλ, hence ∣dE/dλ_air∣ = (hc/λ²)·n²/n_g. The maximum of a spectrum per eV lies
     at lower energy than that per nm, by about 2σ²/E for a Gaussian of standard deviation σ.
 
     Examples
@@ -300,7 +334,7 @@ def relative_bandwidth(wavelength_nm: ArrayLike, medium: Medium = "air") -> Floa
     Returns
     -------
     numpy.ndarray
-        J = |dE/dλ|(λ) / |dE/dλ|(2 eV) [1].
+        J = ∣dE/dλ∣(λ) / ∣dE/dλ∣(2 eV) [1].
 
     Notes
     -----

@@ -52,7 +52,7 @@ def severity_of(
     Parameters
     ----------
     ds : xarray.Dataset
-        Result of :func:`thermal_cycling`.
+        Result of :func:`plkit.thermal_cycling`.
     protocol : HeaterProtocol
         What was simulated.
     thresholds : SeverityThresholds, optional

@@ -232,12 +232,12 @@ class Film:
         Returns
         -------
         Film
-            With ``absorptance`` from :func:`absorptance_from_nk`.
+            With ``absorptance`` from :func:`plkit.sim.absorptance_from_nk`.
 
         Raises
         ------
         DataError
-            As :func:`absorptance_from_nk` and :class:`Film`.
+            As :func:`plkit.sim.absorptance_from_nk` and :class:`Film`.
 
         Examples
         --------

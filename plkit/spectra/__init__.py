@@ -5,7 +5,7 @@ transforms ``noise_gain`` and ``noise_floor`` together with ``intensity``, keeps
 variables, and adds a line to ``attrs["history"]``.
 """
 
-from plkit.spectra.axes import to_air, to_energy, to_vacuum, to_wavelength
+from plkit.spectra.axes import raman_to_wavelength, to_air, to_energy, to_vacuum, to_wavelength
 from plkit.spectra.baseline import subtract_baseline
 from plkit.spectra.calibration import LAMP_LINES, calibrate_wavelength, find_lines
 from plkit.spectra.cosmic import despike
@@ -28,6 +28,7 @@ __all__ = [
     "find_lines",
     "mask_saturation",
     "photon_transfer",
+    "raman_to_wavelength",
     "set_noise",
     "subtract_baseline",
     "subtract_dark",

@@ -1,4 +1,4 @@
-"""The spectral axis: wavelength and energy, air and vacuum."""
+"""The spectral axis: wavelength, energy and Raman shift, air and vacuum."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import xarray as xr
 
 from plkit import names, schema
 from plkit.errors import DataError
-from plkit.names import ENERGY, WAVELENGTH
+from plkit.names import ENERGY, RAMAN_SHIFT, WAVELENGTH
 from plkit.physics import photons
-from plkit.spectra._door import attach_intensity, drop_saturation, enter
+from plkit.spectra._door import attach_intensity, drop_saturation, enter, require_number
 
-__all__ = ["to_air", "to_energy", "to_vacuum", "to_wavelength"]
+__all__ = ["raman_to_wavelength", "to_air", "to_energy", "to_vacuum", "to_wavelength"]
 
 _DENSITY = "counted_per"
 _MEDIUM = "medium"
@@ -118,6 +118,62 @@ def to_wavelength(ds: xr.Dataset, *, medium: photons.Medium | None = None) -> xr
     return _convert(ds, ENERGY, WAVELENGTH, axis, factor, f"to_wavelength(medium='{chosen}')")
 
 
+def raman_to_wavelength(ds: xr.Dataset, *, laser_nm: float) -> xr.Dataset:
+    """Put luminescence that a Raman microscope recorded over Raman shift on a wavelength axis.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        With ``intensity`` (…, raman_shift) [counts].
+    laser_nm : float
+        Wavelength of the laser in air [nm].
+
+    Returns
+    -------
+    xarray.Dataset
+        On ``wavelength`` [nm, air], ascending; ``intensity`` [counts] as it was.
+
+    Raises
+    ------
+    DataError
+        If there is no Raman shift, the laser is no positive number, or a shift lies beyond the
+        laser's own wavenumber.
+
+    Notes
+    -----
+    1/λ = 1/λ_laser − Δν, both in vacuum. No Jacobian: the counts are those of the detector's
+    channels before and after, and the channels only get another name.
+
+    Examples
+    --------
+    >>> ds = xr.Dataset({"intensity": ("raman_shift", [3.0, 5.0], {"units": "counts"})},
+    ...                 {"raman_shift": ("raman_shift", [520.5, 3000.0], {"units": "1/cm"})})
+    >>> raman_to_wavelength(ds, laser_nm=532.0).wavelength.values.round(2).tolist()
+    [547.16, 633.07]
+    """
+    action = "convert Raman shift to wavelength"
+    ds, dim = enter(ds, action)
+    if dim != RAMAN_SHIFT:
+        raise DataError(action, f"the spectral dimension is '{dim}', not '{RAMAN_SHIFT}'")
+    laser_nm = require_number(laser_nm, "laser_nm", action)
+    if laser_nm < photons.AIR_RANGE_NM[0]:
+        raise DataError(action, f"'laser_nm' is {laser_nm:g}, not a wavelength in air, in nm")
+    shift = ds[RAMAN_SHIFT].values.astype(np.float64)
+    end = 1e7 / float(photons.vacuum_from_air(laser_nm))
+    if not np.all(shift < end):
+        raise DataError(
+            action,
+            f"the Raman shift reaches {shift.max():g} 1/cm, beyond the {end:.0f} 1/cm of a laser of {laser_nm:g} nm",
+            "State the wavelength of the laser that was used.",
+        )
+    found = photons.wavelength_from_raman_shift(shift, laser_nm)
+    axis = xr.DataArray(found, dims=RAMAN_SHIFT, attrs={**names.attrs(WAVELENGTH), _MEDIUM: "air"})
+    out = ds.assign_coords({WAVELENGTH: axis}).swap_dims({RAMAN_SHIFT: WAVELENGTH})
+    out = schema.conform(out.drop_vars(RAMAN_SHIFT))
+    step = f"raman_to_wavelength(laser_nm={laser_nm:g})"
+    return attach_intensity(out, out[names.INTENSITY], step)
+
+
 def _refuse(ds: xr.Dataset, dim: str, wanted: str, action: str) -> None:
     """Raise where the axis or the record of an earlier conversion says no."""
     target = ENERGY if wanted == WAVELENGTH else WAVELENGTH
@@ -128,7 +184,8 @@ def _refuse(ds: xr.Dataset, dim: str, wanted: str, action: str) -> None:
             "Convert once only.",
         )
     if dim != wanted:
-        raise DataError(action, f"the spectral dimension is '{dim}', not '{wanted}'")
+        hint = "Call plkit.spectra.raman_to_wavelength first." if dim == RAMAN_SHIFT else ""
+        raise DataError(action, f"the spectral dimension is '{dim}', not '{wanted}'", hint)
 
 
 def _check_range(wavelength: Any, medium: str, action: str) -> None:

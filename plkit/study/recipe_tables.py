@@ -30,6 +30,7 @@ __all__ = [
     "FilmRecipe",
     "Laser",
     "Peaks",
+    "Published",
     "Sample",
     "Study",
     "Substrate",
@@ -293,6 +294,20 @@ class Composition(Table):
     )
 
 
+class Published(Table):
+    """``[samples.NAME.published]``: numbers of others, set beside those that are found."""
+
+    source: Text = _other("Where they stand, for instance a DOI.", "a text")
+    activation_energy_ev: Number | None = _number("Activation energy.", "eV", None, gt=0)
+    activation_energy_stderr_ev: Number = _number("Its σ.", "eV", 0.0, ge=0)
+    diffusion_activation_energy_ev: Number | None = _number(
+        "Activation energy of the diffusion coefficient.", "eV", None, gt=0
+    )
+    diffusion_activation_energy_stderr_ev: Number = _number("Its σ.", "eV", 0.0, ge=0)
+    d_293k_m2_s: Number | None = _number("Diffusion coefficient at 293 K.", "m²/s", None, gt=0)
+    d_293k_stderr_m2_s: Number = _number("Its σ.", "m²/s", 0.0, ge=0)
+
+
 class Sample(Table):
     """``[samples.NAME]``: files and constants of one film."""
 
@@ -331,6 +346,7 @@ class Sample(Table):
     overview: FileName | None = _file("Large map, for the composition.", None)
     film: FilmRecipe | None = _other("Film of this sample.", "a table like [film]", None)
     diffusion: Diffusion | None = _other("Fit of the maps.", "a table", None)
+    published: Published | None = _other("Numbers of others, to compare.", "a table", None)
     read: Annotated[dict[str, Any], _reader_options(READ_ROLES[:5])] = _other(
         "Options for plkit.read.", "a table of options", {}
     )

@@ -10,7 +10,7 @@ import xarray as xr
 
 from plkit.plot.style import value_text
 
-__all__ = ["doubts", "is_simulated"]
+__all__ = ["disagreements", "doubts", "is_simulated"]
 
 _TELLING: Final = 9.0
 """Difference of χ² from which one of two laws with as many parameters is preferred (3 σ)."""
@@ -65,6 +65,39 @@ def doubts(tree: xr.DataTree, summary: Mapping[str, Any]) -> list[str]:
         *_light_instead_of_heat(tree, samples),
         *_constant_width(tree, summary.get("diffusion", {})),
     ]
+
+
+def disagreements(summary: Mapping[str, Any]) -> list[str]:
+    """Sentences on the published numbers that were not found again.
+
+    Parameters
+    ----------
+    summary : mapping
+        Content of summary.json.
+
+    Returns
+    -------
+    list of str
+        Plain text; empty where nothing published was named, or all of it agrees.
+
+    Examples
+    --------
+    >>> disagreements({})
+    []
+    """
+    lines = []
+    for r in summary.get("published", ()):
+        if r["agrees"] is not False:
+            continue
+        here, there = (
+            value_text(r[k]["value"], r[k]["stderr"], r["unit"]) for k in ("found", "published")
+        )
+        bare = "" if r["published"]["stderr"] else ", for which no σ is given"
+        lines.append(
+            f"{r['sample']}: {r['quantity']} ≠ published: {here} here, {there} in {r['source']}{bare}; "
+            f"{r['sigmas']:.3g} σ apart"
+        )
+    return lines
 
 
 def _temperature_scale(samples: Mapping[str, Any]) -> Iterator[str]:

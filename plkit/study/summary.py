@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import xarray as xr
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["summarise"]
 
 Estimate = dict[str, float | None]
+
+_AGREES: Final = 2.0
+"""Number of σ within which two numbers agree."""
 
 
 def summarise(recipe: Recipe, results: dict[str, SampleResult], notes: list[str]) -> dict[str, Any]:
@@ -36,7 +39,9 @@ def summarise(recipe: Recipe, results: dict[str, SampleResult], notes: list[str]
     dict
         ``samples`` (per sample: ``activation_energy_ev``, its split, ``ln_k0``, ``photo_exponent``,
         ``conversion`` by power, ``mean_rate_per_s`` by power, ``verdict``), ``diffusion`` (per
-        mapped sample: ``ln_d0_m2_s``, ``activation_energy_ev``, ``d_293k_m2_s``), ``warnings``.
+        mapped sample: ``ln_d0_m2_s``, ``activation_energy_ev``, ``d_293k_m2_s``), ``published``
+        (one entry per number that the recipe names: ``found``, ``published``, ``sigmas`` between
+        them, ``agrees`` within 2 of them), ``warnings``.
         A value that could not be found is null.
     """
     samples = {name: _sample(r) for name, r in results.items()}
@@ -47,6 +52,7 @@ def summarise(recipe: Recipe, results: dict[str, SampleResult], notes: list[str]
         "title": recipe.study.title,
         "samples": samples,
         "diffusion": diffusion,
+        "published": _published(recipe, samples, diffusion),
         "warnings": [*notes, *_distrust(results), *_not_stated(recipe, results)],
     }
 
@@ -125,6 +131,48 @@ def _diffusion(ds: xr.Dataset) -> dict[str, Any]:
         "activation_energy_ev": _estimate(ds, "activation_energy"),
         "d_293k_m2_s": _estimate(ds, "d_293k"),
     }
+
+
+def _published(
+    recipe: Recipe, samples: dict[str, Any], diffusion: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Numbers of others that the recipe names, beside those found."""
+    rows = []
+    for name, sample in recipe.samples.items():
+        theirs = sample.published
+        if theirs is None:
+            continue
+        ours, d = samples.get(name, {}), diffusion.get(name, {})
+        for quantity, unit, found, value, stderr in (
+            ("activation energy", "eV", ours.get("activation_energy_ev"),
+             theirs.activation_energy_ev, theirs.activation_energy_stderr_ev),
+            ("activation energy of D", "eV", d.get("activation_energy_ev"),
+             theirs.diffusion_activation_energy_ev, theirs.diffusion_activation_energy_stderr_ev),
+            ("D at 293 K", "m^2/s", d.get("d_293k_m2_s"),
+             theirs.d_293k_m2_s, theirs.d_293k_stderr_m2_s),
+        ):  # fmt: skip
+            if value is None:
+                continue
+            found = found or {"value": None, "stderr": None}
+            sigmas = _sigmas(found, value, stderr)
+            rows.append(
+                {
+                    "sample": name, "quantity": quantity, "unit": unit, "found": found,
+                    "published": {"value": value, "stderr": stderr or None},
+                    "sigmas": sigmas, "agrees": None if sigmas is None else sigmas <= _AGREES,
+                    "source": theirs.source,
+                }
+            )  # fmt: skip
+    return rows
+
+
+def _sigmas(found: Estimate, value: float, stderr: float) -> float | None:
+    """Distance between two numbers in σ of their difference; None where one has no number."""
+    here, own = found["value"], found["stderr"]
+    if here is None or own is None:
+        return None
+    both = math.hypot(own, stderr)
+    return abs(here - value) / both if both > 0 else None
 
 
 def _not_stated(recipe: Recipe, results: dict[str, SampleResult]) -> list[str]:

@@ -84,7 +84,7 @@ class LineShape:
         Parameters
         ----------
         mapping : mapping
-            Parameters of :class:`LineShape` by name.
+            Parameters of ``LineShape`` by name.
 
         Returns
         -------

@@ -46,7 +46,7 @@ def references(
         measured reference. Of a netCDF file or a Zarr store nothing but the axis is read.
     **named : path, xarray.Dataset, xarray.DataArray, LineShape or mapping
         One per component, at least two. A path is read by :func:`plkit.read`; a spectrum or
-        several frames (…, λ) [counts] are averaged; a :class:`LineShape`, or a mapping of its
+        several frames (…, λ) [counts] are averaged; a ``LineShape``, or a mapping of its
         parameters, is evaluated. Subtract dark counts and baselines first: what is in a reference is
         part of its component.
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from plkit.apps.view.layers import Layer
+from plkit.apps.view.operations import OPERATIONS
 from plkit.apps.view.state import ViewState
 from plkit.apps.view.values import band_of, box_of, index_at
 from plkit.apps.view.workspace import Workspace
 from plkit.errors import DataError
 from plkit.names import COMPONENT, POWER, TIME, WAVELENGTH, X, Y
 
-__all__ = ["python_of", "recipe_of"]
+__all__ = ["code_of", "python_of", "recipe_of", "references_code"]
 
 
 def python_of(work: Workspace, layer: Layer, state: ViewState) -> str:
@@ -41,6 +43,7 @@ def python_of(work: Workspace, layer: Layer, state: ViewState) -> str:
     if layer.has_spectra:
         lines += [f"frame = {frame}"]
     lines += _image(work, layer, state, at)
+    lines += _second(work, layer, state)
     if layer.has_spectra:
         lines += _spectra(layer, state)
     lines += _regions(layer, state)
@@ -59,9 +62,17 @@ def _isel(index: dict[str, Any]) -> str:
     return f".isel({words})" if words else ""
 
 
-def _image(work: Workspace, layer: Layer, state: ViewState, at: dict[str, int]) -> list[str]:
+def _image(
+    work: Workspace,
+    layer: Layer,
+    state: ViewState,
+    at: dict[str, int],
+    words: tuple[str, str, str] = ("ds", "frame", "image"),
+) -> list[str]:
+    """Lines that give the image of a frame; ``words`` are the names of dataset, frame and image."""
     if not layer.plane:
         return []
+    whole, frame, image = words
     rows, cols = layer.plane
     order = f'.transpose("{rows}", "{cols}")'
     q = state.quantity
@@ -70,7 +81,7 @@ def _image(work: Workspace, layer: Layer, state: ViewState, at: dict[str, int]) 
         axis = layer.axis(layer.spectral)
         return [
             f"# {axis[band.start]:.6g} to {axis[band.stop - 1]:.6g}",
-            f"image = frame.{layer.variable}.isel({layer.spectral}=slice({band.start}, {band.stop}))"
+            f"{image} = {frame}.{layer.variable}.isel({layer.spectral}=slice({band.start}, {band.stop}))"
             f'.sum("{layer.spectral}"){order}',
         ]
     if q == "slice":
@@ -82,19 +93,45 @@ def _image(work: Workspace, layer: Layer, state: ViewState, at: dict[str, int]) 
         )
         return [
             f"# at {axis[n]:.6g}",
-            f"image = frame.{layer.variable}.isel({layer.spectral}={n}){order}",
+            f"{image} = {frame}.{layer.variable}.isel({layer.spectral}={n}){order}",
         ]
     if q == "spectra":
-        return [f"image = frame.{layer.variable}{order}"]
+        return [f"{image} = {frame}.{layer.variable}{order}"]
     key, _, name = q.rpartition("/")
     name, _, component = name.partition(":")
-    source, lines = "ds", []
+    source, lines = whole, []
     if key:
         source, lines = "result", list(work.fit_code.get((layer.name, key), []))
+        if whole != "ds":
+            lines = [f"ds = {whole}", *lines]
     of = (work.maps(layer)[key] if key else layer.ds)[name]
     select = f'.sel({COMPONENT}="{component}")' if component else ""
     inner = {d: i for d, i in at.items() if d in of.dims}
-    return [*lines, f"image = {source}.{name}{select}{_isel(inner)}{order}"]
+    return [*lines, f"{image} = {source}.{name}{select}{_isel(inner)}{order}"]
+
+
+def _second(work: Workspace, layer: Layer, state: ViewState) -> list[str]:
+    """The image beside the first one, and their difference."""
+    found = work.compared(layer, state)
+    if found is None:
+        return []
+    other, at = found
+    same = other.name == layer.name
+    lines = ["", f"other = {'ds' if same else other.code}"]
+    if other.has_spectra:
+        lines.append(f"other_frame = other{_isel(at)}")
+    key = state.quantity.rpartition("/")[0]
+    words = ("other", "other_frame", "second")
+    if same and key:
+        # The fit stands above; its result holds every frame.
+        lines.append(_image(work, other, state, at, words)[-1])
+    elif key:
+        lines += ["first_ds = ds", *_image(work, other, state, at, words), "ds = first_ds"]
+    else:
+        lines += _image(work, other, state, at, words)
+    if state.difference:
+        lines.append("difference = image.copy(data=second.values - image.values)")
+    return [*lines, ""]
 
 
 def _mean(layer: Layer, row: int, col: int, half: int) -> str:
@@ -143,13 +180,11 @@ def _regions(layer: Layer, state: ViewState) -> list[str]:
 
 
 # Recipe ---------------------------------------------------------------------------------------
-def recipe_of(work: Workspace, layer: Layer, state: ViewState, chosen: dict[str, Any]) -> str:
+def recipe_of(layer: Layer, state: ViewState, chosen: dict[str, Any]) -> str:
     """Recipe (TOML) for ``plkit run`` that carries the file to the same peaks and compositions.
 
     Parameters
     ----------
-    work : Workspace
-        Of the view.
     layer : Layer
         That is shown.
     state : ViewState
@@ -167,7 +202,7 @@ def recipe_of(work: Workspace, layer: Layer, state: ViewState, chosen: dict[str,
     DataError
         If a recipe cannot say what is shown.
     """
-    recipe = _recipe_of_results(work)
+    recipe = _recipe_of_results(layer)
     if recipe is not None:
         return recipe
     if layer.spectral != WAVELENGTH:
@@ -196,25 +231,41 @@ def recipe_of(work: Workspace, layer: Layer, state: ViewState, chosen: dict[str,
             f"neither over {Y} and {X} nor over {TIME}",
         )  # fmt: skip
     stem = file.name.split(".")[0] if file.name else "sample"
+    dark, references = "", ""
+    if layer.dark:
+        dark = f"dark = {_quoted(Path(layer.dark).resolve())}\n"
+    chosen_files = {n: layer.references[n] for n in state.references if n in layer.references}
+    if len(chosen_files) > 1:
+        words = [
+            f"{_quoted(n)} = {_quoted(Path(f.path).resolve())}" for n, f in chosen_files.items()
+        ]
+        references = f"references = {{ {', '.join(words)} }}\n"
+        if chosen.get("background", "none") != "none":
+            references += f"background = {_quoted(chosen['background'])}\n"
     window = ""
     if state.band is not None:
         low, high = sorted(state.band)
         window = f"window_nm = [{low:.6g}, {high:.6g}]\n"
     return (
-        f'[study]\ntitle = {json.dumps(stem, ensure_ascii=False)}\noutput = "results"\n\n'
-        "[corrections]\ndespike = false\n\n"
-        f"[peaks]\nmethod = {json.dumps(chosen.get('method', 'parabola'))}\n{window}\n"
-        f"[composition]\ncalibration = {json.dumps(chosen.get('calibration', 'cunha2025'))}\n\n"
-        f"[samples.{json.dumps(stem, ensure_ascii=False)}]\n"
-        f"{role} = {json.dumps(str(file), ensure_ascii=False)}\n"
+        f'[study]\ntitle = {_quoted(stem)}\noutput = "results"\n\n'
+        f"[corrections]\ndespike = false\n{dark}\n"
+        f"[peaks]\nmethod = {_quoted(chosen.get('method', 'parabola'))}\n{window}\n"
+        f"[composition]\ncalibration = {_quoted(chosen.get('calibration', 'cunha2025'))}\n\n"
+        f"[samples.{_quoted(stem)}]\n"
+        f"{role} = {_quoted(file)}\n{references}"
     )
 
 
-def _recipe_of_results(work: Workspace) -> str | None:
+def _quoted(text: object) -> str:
+    """A basic string of TOML."""
+    return json.dumps(str(text), ensure_ascii=False)
+
+
+def _recipe_of_results(layer: Layer) -> str | None:
     """The recipe that stands in the results of a study."""
     from plkit.apps.view.layers import results_file
 
-    where = results_file(Path(work.path))
+    where = results_file(Path(layer.path))
     if where is None:
         return None
     import h5py
@@ -244,7 +295,12 @@ def references_code(layer: Layer, state: ViewState, chosen: list[str]) -> str:
     at = _isel(index_at(layer, state.at))
     lines = [f"at = ds{at}.{layer.variable}"]
     words = []
+    like = ""
     for i, name in enumerate(chosen):
+        if name in layer.references:
+            words.append(f"{name!r}: {layer.references[name].code}")
+            like = "like=ds, "
+            continue
         pin = next((p for p in state.pins if p["name"] == name), None)
         if pin is not None:
             box = box_of(layer, pin["row"], pin["col"], pin["half"])
@@ -261,5 +317,30 @@ def references_code(layer: Layer, state: ViewState, chosen: list[str]) -> str:
                 f'{layer.plane[1]}=xr.DataArray({cols.tolist()}, dims="pixel")).mean("pixel")',
             ]
         words.append(f"{name!r}: reference_{i}")
-    lines.append(f"refs = plkit.references(**{{{', '.join(words)}}})")
+    lines.append(f"refs = plkit.references({like}**{{{', '.join(words)}}})")
     return "\n".join(lines)
+
+
+def code_of(layer: Layer, state: ViewState, settings: Mapping[str, Any]) -> list[str]:
+    """Python of a whole-map fit.
+
+    Parameters
+    ----------
+    layer : Layer
+        That is fitted.
+    state : ViewState
+        With pins and regions.
+    settings : mapping
+        From :func:`plkit.apps.view.operations.settings_of`.
+
+    Returns
+    -------
+    list of str
+        Pieces that define ``result``.
+    """
+    out = []
+    if "references" in settings:
+        chosen = [str(c) for c in settings["references"][COMPONENT].values]
+        out.append(references_code(layer, state, chosen))
+    out.append(f"result = {OPERATIONS[settings['kind']].code(settings)}")
+    return out

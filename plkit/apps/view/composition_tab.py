@@ -53,6 +53,7 @@ class _Composition:
         self.source = Select(
             title="Map", options=list(found), value=next(iter(found)), width=200, name="comp_map"
         )
+        self.frame_text = div("", width=200, margin=(4, 5, 0, 5))
         self.frame = Slider(
             start=0, end=1, step=1, value=0, width=200, show_value=False, name="comp_frame"
         )
@@ -71,7 +72,7 @@ class _Composition:
         self.source.on_change("value", viewer.changes(lambda *_: self._new_source()))
         self.frame.on_change("value", viewer.changes(lambda *_: self.draw()))
         self.root = wrapped(
-            panel("", self.source, self.frame, width=244), self.picture.figure,
+            panel("", self.source, self.frame_text, self.frame, width=244), self.picture.figure,
             Column(self.histogram, panel("Under the cursor", self.text, width=440),
                    panel("Whole map", self.counts, width=440)),
         )  # fmt: skip
@@ -101,7 +102,7 @@ class _Composition:
             ds = ds.isel({d: int(self.frame.value) if n == 0 else 0})
             if n == 0:
                 value = f"{float(ds[d]):g}" if d in ds.coords else str(self.frame.value)
-                self.frame.title = f"{names.label(d) if d in names.TABLE else d}: {value}"
+                self.frame_text.text = f"{names.label(d) if d in names.TABLE else d}: {value}"
         return layer, ds
 
     def draw(self) -> None:

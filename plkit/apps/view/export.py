@@ -1,4 +1,4 @@
-"""What can be taken away: tables as CSV with names and units, figures as PNG and SVG."""
+"""What can be taken away: tables as CSV with names and units, figures as PNG, SVG and PDF."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import xarray as xr
@@ -18,7 +18,7 @@ from plkit.apps.view.layers import Layer
 from plkit.apps.view.picture import axis_label
 from plkit.errors import DataError
 
-__all__ = ["figure_bytes", "map_csv", "spectra_csv", "table_csv"]
+__all__ = ["MIME", "figure_bytes", "map_csv", "spectra_csv", "table_csv"]
 
 
 def table_csv(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
@@ -57,7 +57,21 @@ def map_csv(layer: Layer, image: NDArray[np.float64], label: str) -> bytes:
     return table_csv(head, list(zip(x.ravel(), y.ravel(), image.ravel(), strict=True)))
 
 
+MIME: Final = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
+"""Kinds of files of figures."""
+
+
 def figure_bytes(figure: Any, suffix: str) -> bytes:
-    """Return the bytes of a figure of :mod:`plkit.plot` as a file."""
+    """Return the bytes of a figure of :mod:`plkit.plot` as a PNG, SVG or PDF file."""
+    if suffix == "pdf":
+        import matplotlib as mpl
+
+        stream = io.BytesIO()
+        # Text stays text, and two exports are the same to the byte.
+        with mpl.rc_context({"pdf.fonttype": 42}):
+            figure.savefig(
+                stream, format="pdf", metadata={"CreationDate": None, "Creator": "plkit"}
+            )
+        return stream.getvalue()
     with tempfile.TemporaryDirectory() as folder:
         return plot.save_figure(figure, Path(folder, "figure"))[suffix].read_bytes()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from plkit import names
 from plkit.apps.view.overlay import Overlay
-from plkit.apps.view.parts import hover, new_figure
+from plkit.apps.view.parts import fill, hover, new_figure
 from plkit.apps.view.theme import CURSOR, paint
 
 __all__ = ["SpectrumGraph", "TraceGraph"]
@@ -84,24 +84,29 @@ class SpectrumGraph:
         x = axis_values(spectrum, dim)
         y = spectrum[variable].values.astype(np.float32)
         self.here.data = {"x": x, "y": y}
-        name = names.stderr_name(variable)
-        if name in spectrum:
-            s = spectrum[name].values
-            self.sigma.data = {"x": x, "low": y - s, "high": y + s}
-        elif len(self.sigma.data["x"]):
-            self.sigma.data = {"x": [], "low": [], "high": []}
         self.figure.title.text = title
+
+    def show_sigma(self, spectrum: xr.Dataset, variable: str, dim: str) -> None:
+        """Draw the band of one σ around the spectrum under the cursor, where σ is known."""
+        name = names.stderr_name(variable)
+        band: dict[str, Any] = {"x": [], "low": [], "high": []}
+        if name in spectrum:
+            y, s = spectrum[variable].values, spectrum[name].values
+            band = {"x": axis_values(spectrum, dim), "low": y - s, "high": y + s}
+            band = {k: v.astype(np.float32) for k, v in band.items()}
+        fill(self.sigma, band)
 
     def keep(
         self, spectra: Sequence[tuple[Mapping[str, Any], xr.Dataset]], variable: str, dim: str
     ) -> None:
         """Draw the spectra of pins and regions."""
-        self.kept.data = {
+        kept = {
             "x": [axis_values(ds, dim) for _, ds in spectra],
             "y": [ds[variable].values.astype(float) for _, ds in spectra],
             "colour": [e["colour"] for e, _ in spectra],
             "name": [e["name"] for e, _ in spectra],
         }
+        fill(self.kept, kept)
 
     def show_frames(self, x: NDArray[np.float64], values: NDArray[np.float64]) -> None:
         """Draw the spectra of all frames, dark for early and bright for late."""
@@ -117,9 +122,8 @@ class SpectrumGraph:
         """Draw a fit, its parts and its residual; None takes them away."""
         if fit is None:
             for source in (self.total, self.misfit):
-                if len(source.data["x"]):
-                    source.data = {"x": [], "y": []}
-            self.parts.data = {"x": [], "y": [], "colour": [], "name": []}
+                fill(source, {"x": [], "y": []})
+            fill(self.parts, {"x": [], "y": [], "colour": [], "name": []})
             self.residual.visible = False
             return
         self.residual.visible = True
@@ -159,10 +163,11 @@ class TraceGraph:
     ) -> None:  # fmt: skip
         """Draw the traces."""
         self.here.data = {"x": x, "y": y}
-        self.kept.data = {
+        traces = {
             "x": [x] * len(kept), "y": [v for _, v in kept],
             "colour": [e["colour"] for e, _ in kept], "name": [e["name"] for e, _ in kept],
         }  # fmt: skip
+        fill(self.kept, traces)
 
     def paint(self, dark: bool) -> None:
         """Light or dark."""

@@ -33,6 +33,9 @@ def history_tab(viewer: Viewer) -> Any:
     file()
     steps()
     cards = [panel("The file", page, width=670), panel("This session", session, width=670)]
+    if viewer.work.notes:
+        items = "".join(f"<li>{html.escape(n)}</li>" for n in viewer.work.notes)
+        cards.append(panel("Noted on opening", div(f"<ul>{items}</ul>", width=640), width=670))
     try:
         results = results_of(viewer.work, "the provenance")
     except DataError:

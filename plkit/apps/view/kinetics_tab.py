@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 import plkit
 from plkit import names
 from plkit.apps.view import values
+from plkit.apps.view.figure_buttons import figure_buttons
 from plkit.apps.view.operations import references_of
 from plkit.apps.view.parts import div, dress, hover, new_figure, panel, table, wrapped
 from plkit.apps.view.results import results_of
@@ -122,6 +123,7 @@ class _StudyKinetics:
         self.sample = Select(
             title="Sample", options=samples, value=start, width=200, name="kin_sample"
         )
+        self.power_text = div("", width=200, margin=(4, 5, 0, 5))
         self.power = Slider(
             start=0, end=1, step=1, value=0, width=200, show_value=False, name="kin_power"
         )
@@ -130,8 +132,15 @@ class _StudyKinetics:
         self.sample.on_change("value", viewer.changes(lambda *_: self._new_sample()))
         self.power.on_change("value", viewer.changes(lambda *_: self.draw()))
         copy = viewer.button("Copy as Python", self._copy, width=130, name="kin_copy")
+        save = figure_buttons(
+            viewer,
+            "",
+            "kin",
+            lambda: f"{self.sample.value}_kinetics".replace(" ", "_"),
+            self.figure,
+        )
         self.root = wrapped(
-            panel("", self.sample, self.power, copy, width=244),
+            panel("", self.sample, self.power_text, self.power, copy, save, width=264),
             self.graph.root,
             panel("Fit", self.text, width=450),
         )
@@ -149,7 +158,7 @@ class _StudyKinetics:
         sample, i = self.sample.value, int(self.power.value)
         unmixed = self.results.group(sample, "unmixed").isel({POWER: i})
         kin = self.results.group(sample, "kinetics").isel({POWER: i})
-        self.power.title = f"{names.label(POWER)}: {float(kin[POWER]):g}"
+        self.power_text.text = f"{names.label(POWER)}: {float(kin[POWER]):g}"
         falling = str(kin.attrs[names.COMPONENT])
         fraction = unmixed["fraction"]
         traces = {str(c): fraction.sel({COMPONENT: c}).values for c in fraction[COMPONENT].values}
@@ -162,6 +171,12 @@ class _StudyKinetics:
         said = self.results.summary["samples"].get(sample, {}).get("verdict")
         verdict = f"<p>Verdict: <b>{said}</b></p>" if said else ""
         self.text.text = _numbers(kin) + verdict
+
+    def figure(self) -> Any:
+        """What is shown, as a figure for paper."""
+        sample, i = self.sample.value, int(self.power.value)
+        groups = (self.results.group(sample, g).isel({POWER: i}) for g in ("unmixed", "kinetics"))
+        return plkit.plot.plot_kinetics(*groups)
 
     def _copy(self) -> None:
         sample, i = self.sample.value, int(self.power.value)

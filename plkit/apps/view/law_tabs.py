@@ -20,6 +20,7 @@ from bokeh.models import (
 import plkit
 from plkit import names, plot
 from plkit.apps.view.export import figure_bytes
+from plkit.apps.view.figure_buttons import figure_buttons
 from plkit.apps.view.parts import div, dress, hover, new_figure, panel, table, wrapped
 from plkit.apps.view.results import Results, results_of
 from plkit.apps.view.theme import paint
@@ -106,8 +107,13 @@ class _Law:
         self.residual.add_layout(Span(location=0, dimension="width", line_color="#888888"))
         self.text = div("", width=430)
         copy = viewer.button("Copy as Python", self._copy, width=130, name=f"{tag}_copy")
+        save = figure_buttons(
+            viewer, "", tag, lambda: f"{self.sample.value}_{self.groups[2]}".replace(" ", "_"),
+            lambda: plot.plot_arrhenius(self._fit()),
+        )  # fmt: skip
         self.root = wrapped(
-            panel("", self.sample, div("Powers that count (µW)", width=200), self.powers, copy, width=244),
+            panel("", self.sample, div("Powers that count (µW)", width=200), self.powers, copy, save,
+                  width=264),
             Column(self.figure, self.residual), panel("Fit", self.text, width=460),
         )  # fmt: skip
         self._filling = False
@@ -228,6 +234,7 @@ class _Profile:
         self.sample = Select(
             title="Sample", options=samples, value=samples[0], width=200, name="prof_sample"
         )
+        self.power_text = div("", width=200, margin=(4, 5, 0, 5))
         self.power = Slider(
             start=0, end=1, step=1, value=0, width=200, show_value=False, name="prof_power"
         )
@@ -235,8 +242,15 @@ class _Profile:
         self.picture, self.text = div("", width=520), div("", width=430)
         self.sample.on_change("value", viewer.changes(lambda *_: self._new_sample()))
         self.power.on_change("value_throttled", viewer.changes(lambda *_: self.draw()))
+        save = figure_buttons(
+            viewer,
+            "",
+            "prof",
+            lambda: f"{self.sample.value}_profile".replace(" ", "_"),
+            self.figure,
+        )
         self.root = wrapped(
-            panel("", self.sample, self.power, width=244), panel("", self.picture, width=560),
+            panel("", self.sample, self.power_text, self.power, save, width=264), panel("", self.picture, width=560),
             panel("Fit", self.text, width=460),
         )  # fmt: skip
         self._new_sample()
@@ -246,18 +260,24 @@ class _Profile:
         self.power.update(end=max(n - 1, 1), value=n - 1, disabled=n < 2)
         self.draw()
 
-    def draw(self) -> None:
+    def _shown(self) -> tuple[xr.Dataset, xr.Dataset, str]:
+        """Maps and profile fit of the power, and the component that grows."""
         sample, i = self.sample.value, int(self.power.value)
         fit = self.results.group(sample, "profiles").isel({POWER: i})
         maps = self.results.group(sample, "maps").isel({POWER: i})
         falling = str(self.results.group(sample, "kinetics").attrs[names.COMPONENT])
-        growing = next(str(c) for c in maps[COMPONENT].values if c != falling)
-        self.power.title = f"{names.label(POWER)}: {float(fit[POWER]):g}"
+        return maps, fit, next(str(c) for c in maps[COMPONENT].values if c != falling)
+
+    def figure(self) -> Any:
+        """What is shown, as a figure for paper."""
+        return _profile_figure(*self._shown())
+
+    def draw(self) -> None:
+        maps, fit, growing = self._shown()
+        self.power_text.text = f"{names.label(POWER)}: {float(fit[POWER]):g}"
 
         def compute() -> bytes:
-            one = maps.sel({COMPONENT: growing})
-            figure = plot.plot_profile(one["fraction"], fit, stderr=one["fraction_stderr"])
-            return figure_bytes(figure, "png")
+            return figure_bytes(_profile_figure(maps, fit, growing), "png")
 
         def apply(content: bytes) -> None:
             data = base64.b64encode(content).decode()
@@ -273,3 +293,8 @@ class _Profile:
         rows.append(("χ²/ν", "Reduced chi-square", f"{float(fit['redchi']):.3f}"))
         rows.append(("p", "Runs test", f"{float(fit['runs_test_p']):.2g}"))
         self.text.text = table(rows)
+
+
+def _profile_figure(maps: xr.Dataset, fit: xr.Dataset, growing: str) -> Any:
+    one = maps.sel({COMPONENT: growing})
+    return plot.plot_profile(one["fraction"], fit, stderr=one["fraction_stderr"])

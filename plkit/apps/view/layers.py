@@ -8,7 +8,7 @@ through. Nothing is read that is not drawn: a file beyond :data:`LAZY_BYTES` is 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,13 +32,32 @@ from plkit.names import (
     Y,
 )  # fmt: skip
 
-__all__ = ["LAZY_BYTES", "Layer", "open_layers"]
+__all__ = ["LAZY_BYTES", "Layer", "ReferenceFile", "open_layers"]
 
 LAZY_BYTES: Final = 2**30
 """Files whose numbers need more memory than this are read plane by plane."""
 
 _STATUS: Final = "fit_status"
 _OWN_FORMATS: Final = ("netcdf", "zarr")
+
+
+@dataclass(frozen=True)
+class ReferenceFile:
+    """A reference spectrum that was measured elsewhere.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    ds : xarray.Dataset
+        Its spectra, the dark subtracted where one was stated.
+    code : str
+        Python that gives ``ds``.
+    """
+
+    path: str
+    ds: xr.Dataset
+    code: str
 
 
 @dataclass(frozen=True)
@@ -67,6 +86,10 @@ class Layer:
         Whether values are read when they are needed.
     quantities : tuple of str
         What can be drawn over the plane.
+    references : mapping of str to ReferenceFile
+        Reference spectra that were stated as files, by name.
+    dark : str
+        File that was subtracted.
     """
 
     name: str
@@ -79,6 +102,8 @@ class Layer:
     outer: tuple[str, ...] = ()
     lazy: bool = False
     quantities: tuple[str, ...] = ()
+    references: Mapping[str, ReferenceFile] = field(default_factory=dict)
+    dark: str = ""
 
     @property
     def is_map(self) -> bool:

@@ -51,11 +51,12 @@ def make_page(document: Any, work: Workspace) -> None:
     document.template = _TEMPLATE
     use(new_sheet())
     try:
-        state, notice = _state_of(document)
+        state, notice = _state_of(document, work)
         viewer = Viewer(document, work, state)
         viewer.build(TABS)
-        if notice:
-            viewer.say(notice, warn=True)
+        said = " · ".join(filter(None, (notice, viewer.notice, *work.notes)))
+        if said:
+            viewer.say(said, warn=True)
     except Exception as error:
         _LOG.exception("page")
         document.clear()
@@ -64,12 +65,14 @@ def make_page(document: Any, work: Workspace) -> None:
         document.add_root(div(f"<h3>The page could not be made</h3><p>{html.escape(text)}</p>"))
 
 
-def _state_of(document: Any) -> tuple[ViewState, str]:
-    """State from the address; a fresh one, with a notice, where the address is not ours."""
+def _state_of(document: Any, work: Workspace) -> tuple[ViewState, str]:
+    """State from the address, else of the session file; a fresh one, with a notice, where it is not ours."""
     context = document.session_context
     found = (context.request.arguments if context and context.request else {}).get("s", [])
     if not found:
-        return ViewState(), ""
+        state = ViewState()
+        state.update_from(work.start)
+        return state, ""
     try:
         return ViewState.decoded(found[0].decode()), ""
     except PlkitError as error:

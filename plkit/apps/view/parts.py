@@ -11,7 +11,7 @@ from bokeh.plotting import figure
 
 from plkit.apps.view.theme import card, sheet
 
-__all__ = ["div", "dress", "new_figure", "panel", "table", "wrapped"]
+__all__ = ["div", "dress", "fill", "legend_above", "new_figure", "panel", "table", "wrapped"]
 
 
 def new_figure(
@@ -31,6 +31,17 @@ def new_figure(
     return made
 
 
+def legend_above(made: Any) -> None:
+    """Move the legend of a figure above it, where it hides nothing."""
+    legend = made.legend[0]
+    made.center.remove(legend)
+    legend.update(
+        orientation="horizontal", label_text_font_size="8.5pt", border_line_color=None, padding=0,
+        margin=2, spacing=8,
+    )  # fmt: skip
+    made.add_layout(legend, "above")
+
+
 def hover(renderers: Sequence[Any], *lines: tuple[str, str]) -> HoverTool:
     """Tool that shows values under the pointer, one line each."""
     return HoverTool(renderers=list(renderers), tooltips=list(lines), point_policy="follow_mouse")
@@ -39,6 +50,12 @@ def hover(renderers: Sequence[Any], *lines: tuple[str, str]) -> HoverTool:
 def div(text: str = "", **options: Any) -> Div:
     """Text in the colours of the page."""
     return Div(text=text, stylesheets=[sheet()], **options)
+
+
+def fill(source: Any, data: dict[str, Any]) -> None:
+    """Set the columns of a source; nothing that stays empty is sent to the browser."""
+    if any(len(column) for column in (*data.values(), *source.data.values())):
+        source.data = data
 
 
 def dress(*models: Any) -> None:

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from plkit import names
 from plkit.apps.view.layers import Layer
-from plkit.apps.view.parts import hover, new_figure
+from plkit.apps.view.parts import fill, hover, new_figure
 from plkit.apps.view.theme import CURSOR, paint
 from plkit.plot.style import FAILED, pretty_unit
 
-__all__ = ["Picture", "axis_label", "palette_of"]
+__all__ = ["Picture", "axis_label", "even_index", "palette_of", "span_of"]
 
 _LARGEST: Final = 1000
 """Pixels along a side beyond which an image is averaged before it travels."""
@@ -30,9 +30,11 @@ _MARKS: Final = 4000
 
 
 def palette_of(name: str) -> tuple[str, ...]:
-    """256 colours of a palette."""
+    """256 colours of a palette; ``"difference"`` goes from blue over white to red."""
     from bokeh import palettes
 
+    if name == "difference":
+        return tuple(palettes.interp_palette(palettes.RdBu11, 256))
     found: tuple[str, ...] = getattr(palettes, f"{name.capitalize()}256")
     return found
 
@@ -116,6 +118,7 @@ class Picture:
             self.box_tool, self.lasso_tool,
             hover([self.glyph], ("x", "$x{0.0}"), ("y", "$y{0.0}"), ("value", "@image")),
         )  # fmt: skip
+        self._palette: dict[str, str] = {}
         self.layer: Layer | None = None
         self.rows: NDArray[np.float64] = np.empty(0)
         self.cols: NDArray[np.float64] = np.empty(0)
@@ -141,11 +144,14 @@ class Picture:
     ) -> None:  # fmt: skip
         """Draw an image, as float32."""
         mapper = self.log if log else self.linear
-        mapper.update(palette=palette_of(palette), low=levels[0], high=levels[1])
+        mapper.update(low=levels[0], high=levels[1])
+        if self._palette.get(mapper.id) != palette:  # 256 colours take longer to check than to draw
+            self._palette[mapper.id] = palette
+            mapper.palette = palette_of(palette)
         if self.glyph.glyph.color_mapper is not mapper:
             self.glyph.glyph.color_mapper = mapper
             self.bar.color_mapper = mapper
-        (x, dw), (y, dh) = _span(self.cols), _span(self.rows)
+        (x, dw), (y, dh) = span_of(self.cols), span_of(self.rows)
         drawn = _uniform(image, self.rows, self.cols)
         if log:
             drawn = np.where(drawn > 0, drawn, np.nan)
@@ -178,30 +184,33 @@ class Picture:
         """Outline pins and regions and name them."""
         boxes = [self._rectangle(p["row"], p["col"], p["half"]) for p in pins]
         colours = [p["colour"] for p in pins]
-        self.pins.data = {
+        pinned = {
             **{k: [b[k] for b in boxes] for k in ("x", "y", "w", "h")}, "colour": colours,
         }  # fmt: skip
-        self.regions.data = {
+        fill(self.pins, pinned)
+        drawn = {
             "x": [r["x"] for r in regions], "y": [r["y"] for r in regions],
             "colour": [r["colour"] for r in regions], "name": [r["name"] for r in regions],
         }  # fmt: skip
-        self.labels.data = {
+        fill(self.regions, drawn)
+        labels = {
             "x": [b["x"] for b in boxes] + [max(r["x"]) for r in regions],
             "y": [b["y"] for b in boxes] + [max(r["y"]) for r in regions],
             "colour": colours + [r["colour"] for r in regions],
             "name": [e["name"] for e in (*pins, *regions)],
         }  # fmt: skip
+        fill(self.labels, labels)
 
     def _rectangle(self, row: int, col: int, half: int) -> dict[str, float]:
         assert self.layer is not None
         row, col = min(row, self.rows.size - 1), min(col, self.cols.size - 1)
-        dx, dy = (_span(a)[1] / a.size for a in (self.cols, self.rows))
+        dx, dy = (span_of(a)[1] / a.size for a in (self.cols, self.rows))
         if self.layer.is_map:
             return {
                 "x": float(self.cols[col]), "y": float(self.rows[row]),
                 "w": dx * (2 * half + 1), "h": dy * (2 * half + 1),
             }  # fmt: skip
-        x, width = _span(self.cols)
+        x, width = span_of(self.cols)
         return {
             "x": x + width / 2, "y": float(self.rows[row]), "w": width, "h": dy * (2 * half + 1),
         }  # fmt: skip
@@ -211,7 +220,7 @@ class Picture:
         paint(self.figure, dark)
 
 
-def _span(axis: NDArray[np.float64]) -> tuple[float, float]:
+def span_of(axis: NDArray[np.float64]) -> tuple[float, float]:
     """Start and length of an image along an axis whose values are the middles of pixels."""
     if axis.size < 2:
         return float(axis[0]) - 0.5, 1.0
@@ -219,14 +228,21 @@ def _span(axis: NDArray[np.float64]) -> tuple[float, float]:
     return float(axis[0] - step / 2), float(step * axis.size)
 
 
+def even_index(axis: NDArray[np.float64]) -> NDArray[np.intp] | None:
+    """Points next to even steps along an axis; None where its own steps are even."""
+    if axis.size < 3 or np.allclose(np.diff(axis), np.diff(axis)[0], rtol=0.02):
+        return None
+    even = np.linspace(axis[0], axis[-1], min(2 * axis.size, 2 * _LARGEST))
+    return np.asarray(np.abs(axis[None, :] - even[:, None]).argmin(1))
+
+
 def _uniform(
     image: NDArray[np.float64], rows: NDArray[np.float64], cols: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Image on even steps (the nearest pixel stands for each), not larger than a screen."""
     for n, axis in enumerate((rows, cols)):
-        if axis.size > 2 and not np.allclose(np.diff(axis), np.diff(axis)[0], rtol=0.02):
-            even = np.linspace(axis[0], axis[-1], min(2 * axis.size, 2 * _LARGEST))
-            nearest = np.abs(axis[None, :] - even[:, None]).argmin(1)
+        nearest = even_index(axis)
+        if nearest is not None:
             image = np.take(image, nearest, axis=n)
     for n in (0, 1):
         factor = -(-image.shape[n] // _LARGEST)

@@ -60,7 +60,8 @@ def results_of(work: Workspace, what: str, *groups: str) -> Results:
     """
     found = getattr(work, "_results", None)
     if found is None:
-        where = results_file(Path(work.path))
+        held = (results_file(Path(p)) for p in (work.path, *work.others))
+        where = next((w for w in held if w is not None), None)
         if where is None:
             raise DataError(
                 f"show {what}", f"'{work.title}' is a measured file, not the results of a study",

@@ -4,30 +4,40 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from plkit.errors import DataError
+from plkit.errors import DataError, PlkitWarning
 
 __all__ = ["make_server", "serve"]
 
 
 def serve(
-    path: str | Path,
+    paths: Sequence[str | Path],
     *,
+    references: Sequence[str] = (),
+    dark: str | Path | None = None,
+    session: str | Path | None = None,
     reader: str | None = None,
     options: Mapping[str, Any] | None = None,
     port: int = 0,
     announce: Callable[[str], None] = print,
     show: bool = True,
 ) -> None:
-    """Serve the page of a file until interrupted.
+    """Serve the page of files until interrupted.
 
     Parameters
     ----------
-    path : str or pathlib.Path
-        Any file that plkit reads, or results of a study.
+    paths : sequence of str or pathlib.Path
+        Files that plkit reads, or results of studies.
+    references : sequence of str, optional
+        Files of reference spectra, ``"file"`` or ``"name=file"``.
+    dark : str or pathlib.Path, optional
+        File without light, which is subtracted.
+    session : str or pathlib.Path, optional
+        File of a session that was saved on the page.
     reader : str, optional
         Name of the reader.
     options : mapping, optional
@@ -39,7 +49,10 @@ def serve(
     show : bool, optional
         Open it in the browser.
     """
-    server, address = make_server(path, reader=reader, options=options, port=port)
+    server, address = make_server(
+        paths, references=references, dark=dark, session=session, reader=reader, options=options,
+        port=port,
+    )  # fmt: skip
     announce(address)
     if show:
         import webbrowser
@@ -53,8 +66,11 @@ def serve(
 
 
 def make_server(
-    path: str | Path,
+    paths: Sequence[str | Path],
     *,
+    references: Sequence[str] = (),
+    dark: str | Path | None = None,
+    session: str | Path | None = None,
     reader: str | None = None,
     options: Mapping[str, Any] | None = None,
     port: int = 0,
@@ -70,7 +86,7 @@ def make_server(
 
     with ThreadPoolExecutor(1) as pool:
         # The file is read while the libraries of the page are imported.
-        reading = pool.submit(_open, path, reader, options)
+        reading = pool.submit(_open, paths, references, dark, reader, options)
         from bokeh.application import Application
         from bokeh.application.handlers.function import FunctionHandler
         from bokeh.server.server import Server
@@ -78,8 +94,13 @@ def make_server(
         from plkit.apps.view.page import make_page
         from plkit.apps.view.workspace import Workspace
 
-        layers = reading.result()
-    work = Workspace(layers, str(path))
+        layers, notes = reading.result()
+    work = Workspace(layers, str(paths[0]), others=tuple(map(str, paths[1:])))
+    work.notes = notes
+    if session is not None:
+        from plkit.apps.view.session import read_session
+
+        work.start = read_session(Path(session).read_text("utf-8"))
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
     logging.getLogger("bokeh").setLevel(logging.ERROR)
     port = port or _free_port()
@@ -97,10 +118,20 @@ def make_server(
     return server, f"http://127.0.0.1:{port}/"
 
 
-def _open(path: str | Path, reader: str | None, options: Mapping[str, Any] | None) -> Any:
-    from plkit.apps.view.layers import open_layers
+def _open(
+    paths: Sequence[str | Path],
+    references: Sequence[str],
+    dark: str | Path | None,
+    reader: str | None,
+    options: Mapping[str, Any] | None,
+) -> Any:
+    from plkit.apps.view.opening import open_files
 
-    return open_layers(path, reader=reader, options=options)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", PlkitWarning)
+        layers = open_files(paths, references=references, dark=dark, reader=reader, options=options)
+    notes = [str(w.message) for w in caught if issubclass(w.category, PlkitWarning)]
+    return layers, list(dict.fromkeys(notes))
 
 
 def _free_port() -> int:

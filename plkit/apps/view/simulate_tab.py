@@ -17,8 +17,10 @@ def simulate_tab(viewer: Viewer) -> Any:
     """Build the tab; a simulation is built when it is first chosen."""
     built: dict[str, Any] = {}
     holder = Column(sizing_mode="stretch_width")
+    kept = viewer.state.simulation
+    start = kept if kept in SIMULATIONS else next(iter(SIMULATIONS))
     choice = Select(
-        title="Simulation", options=list(SIMULATIONS), value=next(iter(SIMULATIONS)), width=280,
+        title="Simulation", options=list(SIMULATIONS), value=start, width=280,
         name="simulation", visible=len(SIMULATIONS) > 1,
     )  # fmt: skip
     dress(choice)
@@ -27,6 +29,7 @@ def simulate_tab(viewer: Viewer) -> Any:
         if title not in built:
             built[title] = SIMULATIONS[title](viewer)
         holder.children = [built[title]]
+        viewer.state.simulation = title
 
     choice.on_change("value", viewer.changes(lambda _a, _o, new: show(new)))
     show(choice.value)

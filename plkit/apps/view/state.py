@@ -65,11 +65,16 @@ class ViewState(param.Parameterized):
     regions = param.List([], doc="Regions: name, colour, x, y (corners).")
     frames = param.Boolean(False, doc="Spectra of all frames, coloured by time.")
     compare = param.Integer(None, allow_None=True, doc="Frame of the second image.")
+    compare_layer = param.String("", doc="Layer of the second image; empty for the same one.")
+    difference = param.Boolean(False, doc="Whether the second image is the difference.")
     fit = param.Selector(default="none", objects=list(FITS))
     references = param.List([], doc="Names of pins and regions that are reference spectra.")
     scatter = param.List([], doc="Two quantities that are drawn against each other.")
     lasso = param.List([], doc="Polygon in the scatter: list of x, list of y.")
     done = param.List([], doc="Whole-map fits of this session: their keys.")
+    chosen = param.Dict({}, doc="Settings of the whole-map fits that are not the usual ones.")
+    simulation = param.String("", doc="The simulation that is open.")
+    inputs = param.Dict({}, doc="Of the simulations: form → field → value.")
     sample = param.String("", doc="Sample of the tabs of results.")
     dark = param.Boolean(False, doc="Light on dark.")
     tab = param.Integer(0, doc="The tab that is open.")
@@ -139,13 +144,17 @@ class ViewState(param.Parameterized):
         )
 
     # The URL ------------------------------------------------------------------------------------
-    def encoded(self) -> str:
-        """The state as text for a URL; what stands at its default is left out."""
+    def as_dict(self) -> dict[str, Any]:
+        """The state as plain values; what stands at its default is left out."""
         out = {}
         for name, value in self.param.values().items():
             if name != "name" and value != self.param[name].default:
                 out[name] = list(value) if isinstance(value, tuple) else value
-        packed = zlib.compress(json.dumps(out, separators=(",", ":")).encode(), 9)
+        return out
+
+    def encoded(self) -> str:
+        """The state as text for a URL."""
+        packed = zlib.compress(json.dumps(self.as_dict(), separators=(",", ":")).encode(), 9)
         return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
     @classmethod

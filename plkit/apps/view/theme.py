@@ -29,6 +29,9 @@ _WIDGETS: Final = """
 label, .bk-input-group, .bk-slider-title { color: var(--ink); }
 .bk-input, select.bk-input, textarea.bk-input { background-color: var(--field); color: var(--ink);
    border-color: var(--line); }
+.bk-input[disabled], .bk-input[readonly] { background-color: var(--ground); color: var(--faint); }
+input[type=file]::file-selector-button { background-color: var(--field); color: var(--ink);
+   border: 1px solid var(--line); border-radius: 4px; }
 .bk-input:focus-visible, .bk-btn:focus-visible { outline: 2px solid var(--accent); }
 .bk-btn-default { background-color: var(--field); color: var(--ink); border-color: var(--line); }
 .bk-btn[disabled], .bk-btn[disabled]:hover { background-color: var(--ground); color: var(--faint);

@@ -26,6 +26,7 @@ __all__ = [
     "region_table",
     "spectrum_of",
     "trace_of",
+    "with_sigma",
 ]
 
 Floats = NDArray[np.float64]
@@ -162,6 +163,7 @@ def spectrum_of(
     *,
     mask: NDArray[np.bool_] | None = None,
     energy: bool = False,
+    sigma: bool = True,
 ) -> xr.Dataset:
     """Mean spectrum of a box or of a region.
 
@@ -177,6 +179,8 @@ def spectrum_of(
         Pixels (rows, columns) of a region, instead of the box.
     energy : bool, optional
         Over photon energy instead of wavelength.
+    sigma : bool, optional
+        False leaves σ to :func:`with_sigma`, which takes longer than the spectrum itself.
 
     Returns
     -------
@@ -216,7 +220,7 @@ def spectrum_of(
             )
     if energy and layer.spectral == WAVELENGTH and layer.variable == INTENSITY:
         out = spectra.to_energy(out)
-    return with_sigma(out, layer.variable)
+    return with_sigma(out, layer.variable) if sigma else out
 
 
 def with_sigma(ds: xr.Dataset, variable: str) -> xr.Dataset:

@@ -6,6 +6,7 @@ import base64
 import html
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import wraps
@@ -15,6 +16,7 @@ from bokeh.events import DocumentReady
 from bokeh.models import Button, Column, ColumnDataSource, CustomJS, Row, TabPanel, Tabs, Toggle
 
 from plkit.apps.view.layers import Layer
+from plkit.apps.view.operations import CHOSEN
 from plkit.apps.view.parts import div, dress
 from plkit.apps.view.state import ViewState
 from plkit.apps.view.theme import new_sheet, sheet, use
@@ -42,6 +44,8 @@ if (navigator.clipboard) navigator.clipboard.writeText(text).catch(by_hand); els
 """
 
 _ADDRESS = "history.replaceState(null, '', '?s=' + cb_obj.data.text[0]);"
+
+_GO_TO = "location.search = '?s=' + cb_obj.data.text[0];"
 
 _DARK = "document.documentElement.classList.toggle('dark', cb_obj.active);"
 
@@ -79,15 +83,15 @@ class Viewer:
         self.steps: list[str] = []
         self.style = new_sheet()
         use(self.style)
-        self.chosen: dict[str, Any] = {
-            "method": "parabola", "calibration": "cunha2025", "background": "none",
-        }  # fmt: skip
         self.closed = False
-        self._threads = ThreadPoolExecutor(max_workers=2)
+        self.notice = ""
+        self._threads = ThreadPoolExecutor(max_workers=3)
         self._asked: dict[str, int] = {}
         self._lock = threading.Lock()
         self._address_due = False
         self.key_actions: list[Callable[[str], None]] = []
+        self.on_step: list[Callable[[], None]] = []
+        self.on_close: list[Callable[[], None]] = []
         self._settle()
         self._make_wires()
         document.on_session_destroyed(lambda _: self.close())
@@ -99,6 +103,12 @@ class Viewer:
             state.layer = layer.name
         known = self.work.quantities(layer)
         if state.quantity not in known:
+            fit = state.quantity.rpartition("/")[0]
+            if fit:
+                self.notice = (
+                    f"'{fit}' is not fitted here: the fits are kept as long as the command runs. "
+                    "Press Fit all pixels again."
+                )
             state.quantity = preferred(known)
         if layer.plane:
             rows, cols = (layer.ds.sizes[d] for d in layer.plane)
@@ -111,6 +121,11 @@ class Viewer:
         """The layer that is shown."""
         return self.work.layer(self.state.layer)
 
+    @property
+    def chosen(self) -> dict[str, str]:
+        """Settings of the whole-map fits."""
+        return {**CHOSEN, **{k: v for k, v in self.state.chosen.items() if k in CHOSEN}}
+
     # The page -----------------------------------------------------------------------------------
     def _make_wires(self) -> None:
         self.outbox = ColumnDataSource({"name": [], "mime": [], "b64": []})
@@ -119,6 +134,8 @@ class Viewer:
         self.clip.js_on_change("data", CustomJS(code=_COPY))
         self.address = ColumnDataSource({"text": []})
         self.address.js_on_change("data", CustomJS(code=_ADDRESS))
+        self.elsewhere = ColumnDataSource({"text": []})
+        self.elsewhere.js_on_change("data", CustomJS(code=_GO_TO))
         self.keys = ColumnDataSource({"key": [], "n": []})
         self.keys.on_change("data", self.changes(lambda _a, _o, new: self._on_key(new["key"][0])))
         self.message = div("", sizing_mode="stretch_width", name="message", margin=(6, 10, 0, 10))
@@ -167,7 +184,7 @@ class Viewer:
         ready = CustomJS(args={"keys": self.keys, "dark": self.dark}, code=_KEYS)
         self.document.js_on_event(DocumentReady, ready)
         # Sources of no figure reach the browser because they are roots' references here.
-        page.tags = [self.outbox, self.clip, self.address, self.keys]
+        page.tags = [self.outbox, self.clip, self.address, self.elsewhere, self.keys]
         self.document.title = f"{self.work.title} – plkit"
 
     # To the browser -----------------------------------------------------------------------------
@@ -179,15 +196,8 @@ class Viewer:
     def step(self, text: str) -> None:
         """Add a line to the history of this session."""
         self.steps.append(text)
-        for listener in list(self.on_step):
+        for listener in self.on_step:
             listener()
-
-    @property
-    def on_step(self) -> list[Callable[[], None]]:
-        """Called when the history grows."""
-        if not hasattr(self, "_on_step"):
-            self._on_step: list[Callable[[], None]] = []
-        return self._on_step
 
     def download(self, name: str, content: bytes, mime: str = "application/octet-stream") -> None:
         """Give the browser a file."""
@@ -199,6 +209,11 @@ class Viewer:
     def copy(self, text: str) -> None:
         """Put text on the clipboard."""
         self.clip.data = {"text": [text]}
+
+    def go_to(self, state: ViewState) -> None:
+        """Open the page anew with another state."""
+        self._address_due = True  # the old state is not written any more
+        self.elsewhere.data = {"text": [state.encoded()]}
 
     def _note_address(self) -> None:
         """Write the state into the address, soon: not in every step of a drag."""
@@ -241,9 +256,19 @@ class Viewer:
         return lambda event: inner(event)
 
     def ask(
-        self, topic: str, compute: Callable[[], Any], apply: Callable[[Any], None], *, here: bool
+        self,
+        topic: str,
+        compute: Callable[[], Any],
+        apply: Callable[[Any], None],
+        *,
+        here: bool,
+        wait_s: float = 0.0,
     ) -> None:
-        """Compute and draw: at once, or in a thread; of two answers to a topic the newer one counts."""
+        """Compute and draw: at once, or in a thread; of two answers to a topic the newer one counts.
+
+        What is slow waits ``wait_s`` in the thread, so that the quick ones come first, and is not
+        begun when it has been asked anew in the meantime.
+        """
         with self._lock:
             turn = self._asked[topic] = self._asked.get(topic, 0) + 1
         if here:
@@ -254,6 +279,7 @@ class Viewer:
             return self.closed or self._asked[topic] != turn
 
         def work() -> None:
+            time.sleep(wait_s)
             if stale():
                 return
             try:
@@ -292,6 +318,8 @@ class Viewer:
     def close(self) -> None:
         """Stop the threads of a page that was left."""
         self.closed = True
+        for stop in self.on_close:
+            stop()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 

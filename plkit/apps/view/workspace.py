@@ -32,10 +32,19 @@ class Workspace:
         From :func:`plkit.apps.view.open_layers`.
     path : str
         The file, for the title and for the code that is copied.
+    others : tuple of str, optional
+        Files that were opened beside it.
+    start : dict, optional
+        State with which a page opens whose address states none: that of a session file.
+    notes : list of str, optional
+        What was to be noted when the files were opened.
     """
 
     layers: tuple[Layer, ...]
     path: str
+    others: tuple[str, ...] = ()
+    start: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     fits: dict[str, dict[str, xr.Dataset]] = field(default_factory=dict)
     fit_code: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     _planes: OrderedDict[Any, NDArray[np.float64]] = field(default_factory=OrderedDict)
@@ -43,8 +52,8 @@ class Workspace:
 
     @property
     def title(self) -> str:
-        """Name of the file."""
-        return Path(self.path).name
+        """Names of the files."""
+        return ", ".join(Path(p).name for p in (self.path, *self.others))
 
     def layer(self, name: str) -> Layer:
         """Layer of a name; the first one where there is none of it."""
@@ -69,6 +78,24 @@ class Workspace:
         for key, ds in self.maps(layer).items():
             found += [f"{key}/{q}" for q in maps_of(ds, layer.plane, layer.outer)]
         return found
+
+    def beside(self, layer: Layer) -> list[Layer]:
+        """Layers whose frames can stand beside a map: its own, where it has several, first."""
+        if not layer.is_map:
+            return []
+        rest = [a for a in self.layers if a.name != layer.name and a.is_map]
+        return [*([layer] if layer.outer else []), *rest]
+
+    def compared(self, layer: Layer, state: ViewState) -> tuple[Layer, dict[str, int]] | None:
+        """Layer and frame of the second image; None where there is none."""
+        others = self.beside(layer)
+        if state.compare is None or not others:
+            return None
+        other = next((a for a in others if a.name == state.compare_layer), others[0])
+        at = {d: i for d, i in state.at.items() if d in other.outer}
+        if other.outer:
+            at[other.outer[0]] = state.compare
+        return other, index_at(other, at)
 
     def plane(
         self,

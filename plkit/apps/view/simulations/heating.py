@@ -6,11 +6,12 @@ from typing import Any, Final
 
 import numpy as np
 import xarray as xr
-from bokeh.models import Column, ColumnDataSource, Row, Spinner
+from bokeh.models import Column, ColumnDataSource
 
 import plkit
 from plkit import names
-from plkit.apps.view.parts import div, dress, new_figure, panel, table, wrapped
+from plkit.apps.view.parts import div, legend_above, new_figure, panel, table, wrapped
+from plkit.apps.view.simulations.form import Field, Form
 from plkit.apps.view.theme import CURSOR, paint
 from plkit.plot.style import CATEGORICAL, value_text
 
@@ -18,18 +19,17 @@ __all__ = ["TITLE", "build"]
 
 TITLE: Final = "Heating by the laser"
 
-# name → (label, default, step); the lower end is 0 for all of them.
 _FIELDS: Final = {
-    "radius_um": ("1/e² radius of the spot (µm)", 1.0, 0.05),
-    "radius_stderr_um": ("σ of the radius (µm)", 0.05, 0.01),
-    "power_uw": ("Largest power (µW)", 100.0, 10.0),
-    "absorptance": ("Absorptance", 0.228, 0.01),
-    "absorptance_stderr": ("σ of the absorptance", 0.0114, 0.001),
-    "thickness_nm": ("Thickness of the film (nm)", 40.0, 5.0),
-    "conductivity_w_mk": ("Conductivity of the film (W/(m K))", 0.4, 0.05),
-    "substrate_w_mk": ("Conductivity of the substrate (W/(m K))", 1.05, 0.05),
-    "substrate_stderr_w_mk": ("its σ (W/(m K))", 0.042, 0.01),
-    "ambient_k": ("Temperature of the room (K)", 293.15, 1.0),
+    "radius_um": Field("1/e² radius of the spot (µm)", 1.0, 0.05, 0.01),
+    "radius_stderr_um": Field("σ of the radius (µm)", 0.05, 0.01),
+    "power_uw": Field("Largest power (µW)", 100.0, 10.0, 1e-6),
+    "absorptance": Field("Absorptance, 1 − R − T", 0.228, 0.01, 1e-4, 1.0),
+    "absorptance_stderr": Field("σ of the absorptance", 0.0114, 0.001),
+    "thickness_nm": Field("Thickness of the film (nm)", 40.0, 5.0, 0.1),
+    "conductivity_w_mk": Field("Conductivity of the film (W/(m K))", 0.4, 0.05, 1e-4),
+    "substrate_w_mk": Field("Conductivity of the substrate (W/(m K))", 1.05, 0.05, 1e-4),
+    "substrate_stderr_w_mk": Field("its σ (W/(m K))", 0.042, 0.01),
+    "ambient_k": Field("Temperature of the room (K)", 293.15, 1.0, 1.0),
 }
 
 
@@ -68,16 +68,15 @@ class Heating:
 
     def __init__(self, viewer: Any) -> None:
         self.viewer = viewer
-        self.fields = {
-            k: Spinner(title=t, value=start, step=step, low=0, width=240, name=f"heat_{k}")
-            for k, (t, start, step) in _FIELDS.items()
-        }
-        dress(*self.fields.values())
+        self.form = Form(viewer, "heat", _FIELDS, self.draw, code_of)
         self.profile = new_figure(
             "", names.label("r"), names.label("temperature"), width=480, height=300
         )
-        self.curves = ColumnDataSource({"x": [], "y": [], "colour": []})
-        self.profile.multi_line("x", "y", source=self.curves, line_color="colour", line_width=2)
+        self.curves = ColumnDataSource({"x": [], "y": [], "colour": [], "name": []})
+        self.profile.multi_line(
+            "x", "y", source=self.curves, line_color="colour", line_width=2, legend_field="name"
+        )
+        legend_above(self.profile)
         self.series = new_figure(
             "", names.label("power"), names.label("detection_temperature"), width=480, height=300
         )
@@ -85,11 +84,8 @@ class Heating:
         self.series.varea("x", "low", "high", source=self.band, fill_color=CURSOR, fill_alpha=0.25)
         self.series.line("x", "y", source=self.band, line_color=CURSOR, line_width=2)
         self.text = div("", width=400)
-        copy = viewer.button("Copy as Python", self._copy, width=130, name="heat_copy")
-        for field in self.fields.values():
-            field.on_change("value", viewer.changes(lambda *_: self.draw()))
         self.root = wrapped(
-            panel("", *self.fields.values(), Row(copy), width=280),
+            self.form.panel(),
             Column(self.profile, self.series), panel("Found", self.text, width=430),
         )  # fmt: skip
         viewer.state.param.watch(lambda *_: self._paint(), "dark")
@@ -100,14 +96,9 @@ class Heating:
         for f in (self.profile, self.series):
             paint(f, self.viewer.state.dark)
 
-    @property
-    def values(self) -> dict[str, float]:
-        """What the form says."""
-        return {k: float(f.value or 0.0) for k, f in self.fields.items()}
-
     def draw(self) -> None:
         """Simulate and draw; the newest form counts."""
-        v = self.values
+        v = self.form.values
         self.viewer.ask("heating", lambda: heating_of(v), self._show, here=False)
 
     def _show(self, heat: xr.Dataset) -> None:
@@ -117,10 +108,9 @@ class Heating:
             "x": [at["r"].values] * len(depths),
             "y": [at.isel(z=i).values for i in depths],
             "colour": [CATEGORICAL[n] for n in range(len(depths))],
+            "name": [f"z = {float(at['z'][i]):.3g} µm" for i in depths],
         }
-        self.profile.title.text = "At the largest power: " + ", ".join(
-            f"z = {float(at['z'][i]):.3g} µm" for i in depths
-        )
+        self.profile.title.text = "At the largest power"
         y, s = (heat[n].values for n in ("detection_temperature", "detection_temperature_stderr"))
         self.band.data = {"x": heat["power"].values, "y": y, "low": y - s, "high": y + s}
         rows = []
@@ -137,7 +127,3 @@ class Heating:
         ):
             rows.append(("σ", f"of every rise, from {name}", f"{100 * abs(float(part)):.2f} %"))
         self.text.text = table(rows)
-
-    def _copy(self) -> None:
-        self.viewer.copy(code_of(self.values))
-        self.viewer.say("Python copied")

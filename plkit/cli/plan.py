@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from plkit.cli.commands import Json, Quiet, _progress, _say, app
+from plkit.cli.arguments import Json, Quiet, Recipe, progress, say_json
 
 __all__ = ["plan"]
 
 
-@app.command()
 def plan(
-    recipe: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="Recipe, or its folder.")],
+    recipe: Recipe,
     studies: Annotated[
         int | None, typer.Option(help="How often the study is simulated; 24 by default.")
     ] = None,
@@ -41,6 +38,9 @@ def plan(
         target_stderr_ev=None if target_mev is None else 1e-3 * target_mev,
         scan=not no_scan,
         seed=seed,
-        progress=_progress(quiet),
+        progress=progress(quiet),
     )
-    _say(json.dumps(found.to_dict(), indent=2, ensure_ascii=False) if as_json else str(found))
+    if as_json:
+        say_json(found.to_dict())
+    else:
+        typer.echo(str(found))

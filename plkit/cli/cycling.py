@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from plkit.cli.commands import Json, _say, simulate
+from plkit.cli.arguments import Force, Json, Seed, refuse_existing, say_json
 from plkit.names import TIME
 
 __all__ = ["simulate_cycling"]
 
 
-@simulate.command("cycling")
 def simulate_cycling(
     target: Annotated[Path, typer.Argument(metavar="OUT", help="A new .nc or .zarr file.")],
     on_s: Annotated[float, typer.Option("--on", help="Length of a heater pulse in s.")] = 0.5,
@@ -25,19 +23,15 @@ def simulate_cycling(
     current_ma: Annotated[float, typer.Option("--current", help="Heater current in mA.")] = 400.0,
     exposure_s: Annotated[float, typer.Option("--exposure", help="Of one spectrum in s.")] = 0.5,
     photons: Annotated[float, typer.Option(help="Photons per spectrum of the mixed film.")] = 1e5,
-    seed: Annotated[int, typer.Option(help="Seed of every random number.")] = 20250101,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite OUT.")] = False,
+    seed: Seed = 20250101,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Simulate spectra of a film under light while its heater is switched (phenomenological)."""
-    from plkit.errors import FileFormatError
     from plkit.io import write
     from plkit.sim import CyclingEmission, HeaterProtocol, severity_of, thermal_cycling
 
-    if target.exists() and not force:
-        raise FileFormatError(
-            f"write {target}", "it exists, not a new file", "Give --force to overwrite it."
-        )
+    refuse_existing("simulate thermal cycling", target, force)
     length = math.inf if dc else on_s
     protocol = HeaterProtocol(length, math.inf if dc else period_s, duration_s, current_ma)
     emission = CyclingEmission(photons_per_frame=photons)
@@ -52,11 +46,11 @@ def simulate_cycling(
             "segregated_fraction_maximum": top,
             "frames": ds.sizes[TIME],
         }
-        _say(json.dumps(found, indent=2, ensure_ascii=False))
+        say_json(found)
         return
-    _say(
+    typer.echo(
         f"{protocol.name}: {label} segregation, at most {100 * top:.2g} % of the film in the last cycle."
     )
-    _say(
+    typer.echo(
         f"Wrote {target}: {ds.sizes[TIME]} spectra, with the true fraction and temperature beside them."
     )

@@ -1,0 +1,1 @@
+"""Cards below the figures of the Map tab, one module each."""
