@@ -12,7 +12,7 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-SECONDS = 90
+SECONDS = 300  # a cell may be the first to compile a fit, on a busy machine
 
 
 def load(path: Path) -> Any:

@@ -11,7 +11,11 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from plkit.physics.compiling import announce_compilation
+
 __all__ = ["unshuffle"]
+
+announce_compilation()
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 

@@ -13,9 +13,12 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from plkit.physics.compiling import announce_compilation
 from plkit.physics.constants import BOLTZMANN_EV_K
 
 __all__ = ["march"]
+
+announce_compilation()
 
 Floats = NDArray[np.float64]
 _F = TypeVar("_F", bound=Callable[..., Any])

@@ -19,6 +19,8 @@ from numba.core import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from plkit.physics.compiling import announce_compilation
+
 __all__ = [
     "CONVERGED",
     "GAUSSIAN",
@@ -32,6 +34,8 @@ __all__ = [
     "fit_rows",
     "scan_cost",
 ]
+
+announce_compilation()
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

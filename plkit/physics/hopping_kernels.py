@@ -27,6 +27,8 @@ from typing import Any, Final, TypeVar
 import numba as nb
 import numpy as np
 
+from plkit.physics.compiling import announce_compilation
+
 __all__ = [
     "fill_random",
     "hop_by_classes",
@@ -37,6 +39,8 @@ __all__ = [
     "sweep_published",
     "unpack_places",
 ]
+
+announce_compilation()
 
 VACANCY: Final = 0
 BROMIDE: Final = 1

@@ -23,7 +23,11 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import cgutils, types
 from numba.extending import intrinsic, overload
 
+from plkit.physics.compiling import announce_compilation
+
 __all__ = ["fit_rows"]
+
+announce_compilation()
 
 # Where the weights come from, and the status of a spectrum; as in plkit.physics.nnls.
 UNIFORM: Final = 0

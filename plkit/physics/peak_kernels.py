@@ -23,7 +23,11 @@ import numpy as np
 from numba.core import types
 from numba.extending import intrinsic as _intrinsic
 
+from plkit.physics.compiling import announce_compilation
+
 __all__ = ["ROOM", "STRETCH", "TABLES", "fit_rows", "margin"]
+
+announce_compilation()
 
 # Methods and status; as in plkit.physics.peaks.
 PARABOLA, CENTROID, GAUSSIAN, ASYMMETRIC = range(4)

@@ -27,7 +27,11 @@ import numpy as np
 from numba.core import types
 from numba.extending import intrinsic as _intrinsic
 
+from plkit.physics.compiling import announce_compilation
+
 __all__ = ["fit_rows", "shared_rows"]
+
+announce_compilation()
 
 EXPONENTIAL: Final = 0
 STRETCHED: Final = 1
