@@ -38,5 +38,5 @@ def test_line_channels_and_what_was_left_out(rng: np.random.Generator) -> None:
 
 
 def test_another_dataset_is_refused(rng: np.random.Generator) -> None:
-    with pytest.raises(DataError, match=r"lacks mean_intensity.*photon_transfer\(ds\)"):
+    with pytest.raises(DataError, match=r"not 'mean_intensity'.*photon_transfer\(ds\)"):
         plot_photon_transfer(transfer(rng).drop_vars("mean_intensity"))

@@ -11,7 +11,7 @@ import numpy as np
 
 from plkit import plot
 from plkit.physics.carriers import rate_for_length
-from plkit.plot.style import CATEGORICAL, label, new_axes, new_figure, styled
+from plkit.plot.style import CATEGORICAL, new_axes, new_figure, styled
 from plkit.sim import Film, LaserSpot, Recombination, simulate_carriers
 
 
@@ -23,13 +23,10 @@ def main(folder: str) -> None:
     for ax in (left, middle, right):
         new_axes(ax)
     powers = np.geomspace(0.1, 1000.0, 60)
-    for i, tau in enumerate((5.0, 20.0, 50.0)):
-        r = Recombination.from_lifetime(tau)
-        ds = simulate_carriers(spot, film, r, power_uw=powers)
-        left.loglog(
-            powers, ds["carrier_density"], color=CATEGORICAL[i], lw=1, label=f"τ = {tau:g} ns"
-        )
-        middle.loglog(powers, ds["diffusion_length"], color=CATEGORICAL[i], lw=1)
+    rates = {f"τ = {tau:g} ns": Recombination.from_lifetime(tau) for tau in (5.0, 20.0, 50.0)}
+    found = {n: simulate_carriers(spot, film, r, power_uw=powers) for n, r in rates.items()}
+    plot.plot_carriers(found, axes=(left, middle))
+    for i, r in enumerate(rates.values()):
         one = simulate_carriers(spot, film, r, power_uw=50.0, profile="radial")["carrier_profile"][
             0
         ]
@@ -44,10 +41,6 @@ def main(folder: str) -> None:
     right.set_xlim(0, 3)
     left.legend(fontsize=6.5)
     right.legend(fontsize=6.5)
-    left.set_xlabel(label("power"))
-    left.set_ylabel("Carrier density $n$ (1/cm³)")
-    middle.set_xlabel(label("power"))
-    middle.set_ylabel(label("diffusion_length"))
     right.set_xlabel("Distance from the axis (µm)")
     right.set_ylabel("Density, relative to the centre")
     plot.save_figure(figure, f"{folder}/carriers", dpi=160)

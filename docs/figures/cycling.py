@@ -10,12 +10,10 @@ import sys
 from dataclasses import fields, replace
 
 import numpy as np
-from matplotlib.colors import BoundaryNorm, ListedColormap
-from matplotlib.patches import Patch
 
 from plkit import plot
 from plkit.physics.cycling import parameter_table
-from plkit.plot.style import CATEGORICAL, label, new_axes, new_figure, styled
+from plkit.plot.style import CATEGORICAL, new_axes, new_figure, styled
 from plkit.sim import (
     CyclingModel,
     Heater,
@@ -41,66 +39,24 @@ def protocols(stem: str) -> None:
     left, right = figure.subplots(1, 2)
     for ax in (left, right):
         new_axes(ax)
-    for i, protocol in enumerate(SIX):
-        ds = thermal_cycling(protocol, exposure_s=0.1)
-        colour = CATEGORICAL[i % len(CATEGORICAL)]
-        if i in (0, 1, 2, 5):
-            early = ds.sel(time=slice(0, 30))
-            left.plot(
-                early["time"],
-                early["temperature"] - 273.15,
-                color=colour,
-                lw=0.9,
-                label=protocol.name,
-            )
-        late = ds.sel(time=slice(160, 180))
-        top = late["segregated_fraction_maximum"].clip(min=1e-5)
-        right.semilogy(late["time"], top, color=colour, lw=0.9, label=protocol.name)
+    six = {p.name: thermal_cycling(p, exposure_s=0.1) for p in SIX}
+    plot.plot_cycling(six, variable="segregated_fraction_maximum", log=True, axes=(left, right))
     for y in (0.008, 0.5):
         right.axhline(y, color="0.5", lw=0.6, ls="--")
-    right.set_ylim(3e-5, 1.5)
     right.text(160.2, 0.56, "severe above", fontsize=6)
     right.text(160.2, 0.0056, "none below", fontsize=6)
-    left.set_xlabel(label("time"))
-    left.set_ylabel("Temperature (°C)")
-    right.set_xlabel(label("time"))
-    right.set_ylabel(label("segregated_fraction"))
-    left.legend(fontsize=6.5)
-    right.legend(fontsize=6, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 1.18))
+    left.set_xlim(0, 30)
+    right.set_xlim(160, 180)
+    right.set_ylim(3e-5, 1.5)
+    left.legend(fontsize=6.5, ncols=3, loc="lower left", bbox_to_anchor=(0.0, 1.0))
     plot.save_figure(figure, f"{stem}/cycling-protocols", dpi=160)
 
 
-@styled
 def stable_region(stem: str) -> None:
     on = np.geomspace(0.05, 10.0, 40)
     period = np.geomspace(0.5, 20.0, 40)
     found = map_thermal_cycling(on, period, duration_s=180.0)
-    figure = new_figure("single", 0.85)
-    _, ax = new_axes(figure.add_subplot())
-    colours = ListedColormap(["0.85", "#4477AA", "#DDCC77", "#AA3377"])
-    ax.pcolormesh(
-        period, on, found["severity"].values, cmap=colours, norm=BoundaryNorm([-1.5, -0.5, 0.5, 1.5, 2.5], 4),
-        shading="nearest", rasterized=True,
-    )  # fmt: skip
-    ax.set_xscale("log")
-    ax.set_yscale("log")
-    for protocol in SIX[1:]:
-        ax.plot(protocol.period_s, protocol.on_s, "ko", ms=3.5, mfc="white")
-        ax.annotate(
-            protocol.name,
-            (protocol.period_s, protocol.on_s),
-            xytext=(3, 3),
-            textcoords="offset points",
-            fontsize=6,
-        )
-    ax.set_xlabel(label("period"))
-    ax.set_ylabel(label("on_time"))
-    names = ("none (stays mixed)", "mild", "severe", "no such pulse")
-    handles = [
-        Patch(facecolor=c, edgecolor="0.5", lw=0.5, label=n)
-        for c, n in zip(("#4477AA", "#DDCC77", "#AA3377", "0.85"), names, strict=True)
-    ]
-    ax.legend(handles=handles, fontsize=6, loc="upper left")
+    figure = plot.plot_cycling_map(found, protocols=SIX)
     plot.save_figure(figure, f"{stem}/cycling-map", dpi=200)
 
 

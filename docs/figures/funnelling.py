@@ -16,7 +16,7 @@ from plkit import plot
 from plkit.physics.funnelling import two_phase_gaps
 
 LENGTHS = (0.0, 10.0, 50.0, 200.0)
-COLOURS = ("0.5", "#0072B2", "#009E73", "#D55E00")
+COLOURS = plot.style.CATEGORICAL[: len(LENGTHS)]  # as plot_funnelling has them
 
 
 @plot.style.styled
@@ -26,16 +26,7 @@ def draw() -> Figure:
     bias, spectra = figure.subplots(1, 2)
     found = plkit.funnelling_bias((0.01, 0.02, 0.05, 0.1, 0.2, 0.4), LENGTHS)
     print(found.emission_fraction.to_pandas().round(3))
-    for length, colour in zip(LENGTHS, COLOURS, strict=True):
-        one = found.sel(diffusion_length=length)
-        bias.errorbar(
-            one.true_fraction, one.emission_fraction, one.emission_fraction_stderr, fmt="o-", ms=3,
-            color=colour, label=f"{length:g} nm",
-        )  # fmt: skip
-    bias.set_xscale("log")
-    bias.set_xlabel("True volume fraction, iodide-rich")
-    bias.set_ylabel("Emission fraction")
-    bias.legend(title="diffusion length")
+    plot.plot_funnelling(found, ax=bias)
     # A film of CsPbBr2.1I0.9 that has separated: pockets of 20 nm emit at 651 nm, mean I/Cs 1.19.
     x = two_phase_gaps((1.19 - 0.88) / (1.95 - 0.88), 4.0, 24, (1.95, 0.88), 3)
     um = np.arange(24) * 0.005

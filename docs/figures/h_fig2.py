@@ -11,12 +11,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import plkit
-from plkit import names, plot
-
-
-def _movie(raw: xr.Dataset) -> xr.DataArray:
-    """Averaged frames, their time named as plots expect it."""
-    return raw["movie"].rename({"movie_time": names.TIME}).rename(names.INTENSITY)
+from plkit import plot
 
 
 @plot.style.styled
@@ -27,9 +22,9 @@ def draw(tree: xr.DataTree) -> Figure:
         raw, unmixed, kinetics = (
             tree[name][n].to_dataset().isel(power=-1) for n in ("raw", "unmixed", "kinetics")
         )
-        plot.plot_spectra(_movie(raw), ax=row[0])
+        plot.plot_spectra(raw, ax=row[0])
         plot.plot_kinetics(unmixed, kinetics, ax=row[1])
-        plot.plot_spectral_movie(_movie(raw), ax=row[2])
+        plot.plot_spectral_movie(raw, ax=row[2])
         row[0].set_title(f"x = {name[1:]}, {float(raw.power):g} µW", loc="left", fontsize=8)
     return figure
 

@@ -11,12 +11,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import plkit
-from plkit import names, plot
-
-
-def _movie(raw: xr.Dataset) -> xr.DataArray:
-    """Averaged frames, their time named as plots expect it."""
-    return raw["movie"].rename({"movie_time": names.TIME}).rename(names.INTENSITY)
+from plkit import plot
 
 
 @plot.style.styled
@@ -28,9 +23,9 @@ def draw(tree: xr.DataTree) -> Figure:
     )
     figure = Figure(figsize=(7.0, 4.8), layout="constrained")
     (spectra, contributions), (movie, track) = figure.subplots(2, 2)
-    plot.plot_spectra(_movie(raw), ax=spectra)
+    plot.plot_spectra(raw, ax=spectra)
     plot.plot_kinetics(unmixed, kinetics, ax=contributions)
-    plot.plot_spectral_movie(_movie(raw), ax=movie)
+    plot.plot_spectral_movie(raw, ax=movie)
     plot.plot_track(peaks, "peak_wavelength", ax=track)
     return figure
 

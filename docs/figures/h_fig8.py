@@ -27,9 +27,10 @@ def draw(tree: xr.DataTree) -> Figure:
     ends = [track.isel({names.TIME: s}) for s in (slice(0, n), slice(-n, None))]
     moved = ends[1].mean(names.TIME) - ends[0].mean(names.TIME)
     sigma = (error.isel({names.TIME: 0}) ** 2 + error.isel({names.TIME: -1}) ** 2) ** 0.5 / n**0.5
-    shift.errorbar(moved[names.POWER], moved, sigma, fmt="o", ms=4, color="#0072B2")
-    shift.set_xlabel(plot.style.label(names.POWER))
-    shift.set_ylabel("Shift of the maximum Δλ (nm)")
+    shifts = xr.Dataset({"wavelength_shift": moved, "wavelength_shift_stderr": sigma})
+    for name, found in shifts.items():
+        found.attrs = names.attrs(str(name))
+    plot.plot_track(shifts, "wavelength_shift", over=names.POWER, ax=shift)
     plot.plot_arrhenius({"x2.0": arrhenius}, ax=line)
     return figure
 

@@ -11,29 +11,22 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import plkit
-from plkit import names, plot
-
-
-def _movie(raw: xr.Dataset) -> xr.DataArray:
-    """Averaged frames, their time named as plots expect it."""
-    return raw["movie"].rename({"movie_time": names.TIME}).rename(names.INTENSITY)
+from plkit import plot
 
 
 @plot.style.styled
 def draw(tree: xr.DataTree) -> Figure:
     """Draw the figure."""
     film = tree["x2.0"]
-    movie = _movie(film["recovery_raw"].to_dataset())
-    unmixed, kinetics = (film[f"recovery_{n}"].to_dataset() for n in ("unmixed", "kinetics"))
+    raw, unmixed, kinetics = (
+        film[f"recovery_{n}"].to_dataset() for n in ("raw", "unmixed", "kinetics")
+    )
     figure = Figure(figsize=(7.0, 4.8), layout="constrained")
     (spectra, contributions), (colours, track) = figure.subplots(2, 2)
-    plot.plot_spectra(movie, ax=spectra)
+    plot.plot_spectra(raw, ax=spectra)
     plot.plot_kinetics(unmixed, kinetics, ax=contributions)
-    plot.plot_spectral_movie(movie, ax=colours)
-    noise = film["recovery_raw"].to_dataset()[[names.NOISE_GAIN, names.NOISE_FLOOR]]
-    plot.plot_track(
-        plkit.fit_peaks(noise.assign({names.INTENSITY: movie})), "peak_wavelength", ax=track
-    )
+    plot.plot_spectral_movie(raw, ax=colours)
+    plot.plot_track(plkit.fit_peaks(raw, variable="movie"), "peak_wavelength", ax=track)
     return figure
 
 

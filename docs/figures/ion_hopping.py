@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 import numpy as np
-from matplotlib.axes import Axes
+import xarray as xr
 from matplotlib.figure import Figure
 
 import plkit
@@ -18,12 +18,13 @@ STATED, SWAPPED = (0.21, 0.10), (0.10, 0.21)
 REPLICAS = 4
 
 
-def curve(axes: Axes, model: plkit.IonHopping, times: np.ndarray, label: str, colour: str) -> None:
-    """Mean and scatter over the replicas."""
-    run = plkit.simulate_ion_hopping(plkit.IonLattice(), model, times, seed=1, replicas=REPLICAS)
-    mean, spread = run.local_gap.mean("replica"), run.local_gap.std("replica")
-    axes.fill_between(times, mean - spread, mean + spread, color=colour, alpha=0.2, lw=0)
-    axes.plot(times, mean, color=colour, label=label)
+def runs(seconds: np.ndarray, models: dict[str, plkit.IonHopping]) -> dict[str, xr.Dataset]:
+    """Replicas of every model."""
+    lattice = plkit.IonLattice()
+    return {
+        name: plkit.simulate_ion_hopping(lattice, model, seconds, seed=1, replicas=REPLICAS)
+        for name, model in models.items()
+    }
 
 
 @plot.style.styled
@@ -33,30 +34,30 @@ def draw() -> Figure:
     figure = Figure(figsize=(7.0, 2.8), layout="constrained")
     published, exact = figure.subplots(1, 2, sharey=True)
     steps = np.arange(0.0, 501.0, 20.0)
-    for barriers, escape, label, colour in (
-        (STATED, plkit.IodideEscape(), "stated barriers", "#0072B2"),
-        (SWAPPED, plkit.IodideEscape(), "swapped", "#D55E00"),
-        (STATED, None, "stated, no escape", "#009E73"),
-    ):
-        model = plkit.IonHopping(*barriers, laser=light, escape=escape, rule="published")
-        curve(published, model, steps, label, colour)
+    cases = (
+        ("stated barriers", STATED, 1),
+        ("swapped", SWAPPED, 1),
+        ("stated, no escape", STATED, 0),
+    )
+    rule = {
+        name: plkit.IonHopping(
+            *e, laser=light, escape=plkit.IodideEscape() if out else None, rule="published"
+        )
+        for name, e, out in cases
+    }
+    plot.plot_hopping(runs(steps, rule), ax=published)
     published.axhline(2.45, color="0.5", lw=0.8, ls=":")
     published.set_xlabel("Steps of 150 sweeps")
-    published.set_ylabel(plot.style.label("local_gap"))
     published.set_title("published rule")
-    published.legend()
     seconds = np.concatenate([[0.0], np.geomspace(3e-9, 1e-6, 16)])
     escape = plkit.IodideEscape(attempts_per_s=1e10)
-    for barriers, lost, label, colour in (
-        (STATED, escape, "stated barriers", "#0072B2"),
-        (SWAPPED, escape, "swapped", "#D55E00"),
-        (STATED, None, "stated, no escape", "#009E73"),
-    ):
-        model = plkit.IonHopping(*barriers, laser=light, escape=lost)
-        curve(exact, model, seconds, label, colour)
+    walk = {
+        name: plkit.IonHopping(*e, laser=light, escape=escape if out else None)
+        for name, e, out in cases
+    }
+    plot.plot_hopping(runs(seconds, walk), ax=exact)
     exact.set_xscale("symlog", linthresh=3e-9)
     exact.set_xlim(0, 1e-6)
-    exact.set_xlabel("Time (s)")
     exact.set_title("exact rule, escape on its own")
     return figure
 

@@ -23,9 +23,7 @@ def draw(tree: xr.DataTree) -> Figure:  # noqa: ARG001
     movie = plkit.thermal_cycling(off, emission=CyclingEmission(), exposure_s=5.0, ambient_k=296.65)
     figure = Figure(figsize=(7.0, 2.6), layout="constrained")
     temperature, spectra = figure.subplots(1, 2)
-    temperature.plot(heated[names.TIME], heated["temperature"] - 273.15, color="#0072B2", lw=1.0)
-    temperature.set_xlabel(plot.style.label(names.TIME))
-    temperature.set_ylabel("Temperature (°C)")
+    plot.plot_track(heated, "temperature", ax=temperature)
     counts = movie["intensity"].astype(float)
     counts.attrs = movie["intensity"].attrs
     plot.plot_spectra(counts.sel({names.TIME: slice(0, 120)}), ax=spectra)

@@ -30,10 +30,7 @@ def draw(tree: xr.DataTree) -> Figure:  # noqa: ARG001
         plot.plot_spectral_movie(counts.sel(near), ax=row[0])
         row[0].set_title(f"{title} at {event:g} s", loc="left", fontsize=8)
         plot.plot_spectra(counts.sel({names.TIME: slice(event - 1.0, event + 8.0)}), ax=row[1])
-        part = movie.sel(near)
-        row[2].plot(part[names.TIME], part["temperature"] - 273.15, color="#D55E00", lw=1.0)
-        row[2].set_xlabel(plot.style.label(names.TIME))
-        row[2].set_ylabel("Temperature (°C)")
+        plot.plot_track(movie.sel(near), "temperature", ax=row[2])
     return figure
 
 

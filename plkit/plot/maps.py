@@ -9,22 +9,17 @@ import xarray as xr
 
 from plkit import names
 from plkit.errors import DataError
-from plkit.names import COMPONENT, FIT_STATUS, POWER, X, Y
-from plkit.plot.style import (
-    add_colour_bar,
-    colour_map,
-    label_of,
-    new_axes,
-    pretty_unit,
-    reduce_to,
-    styled,
-)
+from plkit.names import COMPONENT, FIT_STATUS, POWER, X, Y, stderr_name
+from plkit.plot.panel import Axis, Layer, Mask, Panel, axis_of, bars_of, picture, scale_of
+from plkit.plot.paper import on_axes
+from plkit.plot.screen import dress
+from plkit.plot.style import ascending, pretty_unit, reduce_to, require_result, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["failed_pixels", "plot_composition", "plot_map"]
+__all__ = ["failed_pixels", "hv_composition", "hv_map", "plot_composition", "plot_map"]
 
 _FIRST_FAILURE = 3
 """Status from which a fit has no values: no_signal, failed."""
@@ -78,10 +73,12 @@ def failed_pixels(data: xr.Dataset, values: xr.DataArray) -> xr.DataArray:
 def map_of(
     data: xr.Dataset | xr.DataArray, variable: str | None, action: str
 ) -> tuple[xr.Dataset, xr.DataArray]:
-    """Return the one map of ``data`` and the Dataset that may hold its status."""
+    """Return the one map of ``data`` and the Dataset that may hold its status and σ."""
     if isinstance(data, xr.DataArray):
         values = data
         data = data.to_dataset(name=data.name if data.name is not None else "values")
+    elif not isinstance(data, xr.Dataset):
+        raise DataError(action, f"a {type(data).__name__} was given, not a Dataset or a DataArray")
     else:
         candidates = [str(n) for n, v in data.data_vars.items() if {Y, X} <= set(v.dims)]
         if variable is None or variable not in data:
@@ -91,7 +88,8 @@ def map_of(
                 "Pass variable=…, one of these.",
             )  # fmt: skip
         values = data[variable]
-    return data, reduce_to(values, {Y, X}, action).transpose(Y, X)
+    values = reduce_to(values, {Y, X}, action).transpose(Y, X)
+    return ascending(data, Y, X), ascending(values, Y, X)
 
 
 @styled
@@ -134,15 +132,86 @@ def plot_map(
     >>> len(plot_map(da.rename("fraction")).axes)
     2
     """
-    dataset, values = map_of(data, variable, "plot a map")
-    own = ax is None
-    figure, ax = new_axes(ax, aspect=0.8)
+    return on_axes(map_panel(data, variable, clim, cmap), ax)
+
+
+def hv_map(
+    data: xr.Dataset | xr.DataArray,
+    variable: str | None = None,
+    *,
+    clim: tuple[float, float] | None = None,
+    cmap: str = "viridis",
+) -> Any:
+    """Draw for the screen what :func:`plot_map` draws for paper.
+
+    Parameters
+    ----------
+    data : xarray.DataArray or xarray.Dataset
+        (y, x) [um], dims of length one besides; a Dataset may hold ``fit_status``.
+    variable : str, optional
+        Variable of a Dataset.
+    clim : tuple of float, optional
+        Ends of the colour scale; its 0.5 and 99.5 percentiles by default.
+    cmap : str, optional
+        Colour map.
+
+    Returns
+    -------
+    holoviews.Overlay
+        An image whose pixels without a result are NaN, grey and hatched; value ± σ under the mouse.
+
+    Raises
+    ------
+    DataError
+        If the data is not one map.
+
+    Examples
+    --------
+    >>> da = xr.DataArray(np.eye(4), {"y": np.arange(4.0), "x": np.arange(4.0)}, ("y", "x"))
+    >>> [e.vdims[0].pprint_label for e in hv_map(da.rename("fraction"))]
+    ['Emission fraction f']
+    """
+    return dress(map_panel(data, variable, clim, cmap))
+
+
+def map_panel(
+    data: xr.Dataset | xr.DataArray,
+    variable: str | None,
+    clim: tuple[float, float] | None,
+    cmap: str,
+) -> Panel:
+    """Map with its σ; pixels without a result are not numbers, and masked."""
+    action = "plot a map"
+    dataset, values = map_of(data, variable, action)
     failed = failed_pixels(dataset, values).transpose(Y, X)
-    x, y = _draw_map(figure, ax, values.where(~failed), clim, cmap, label_of(values))
-    _hatch(ax, x, y, failed.values, "//////")
-    _say_hatched(ax, [("no result", "//////", int(failed.sum()))], own_figure=own)
-    ax.set_title(_title(values), loc="left")
-    return figure  # type: ignore[return-value]
+    shown = values.where(~failed).astype(float)
+    scale = scale_of(shown.values, axis_of(values), cmap, limits=clim, percentile=0.5)
+    sigma = _sigma(dataset, variable, values)
+    image = picture(shown, X, Y, scale, None if sigma is None else sigma.where(~failed))
+    layers: list[Layer] = [image]
+    layers += _mask(image.x, image.y, failed.values, "no result", "//////")
+    return _panel(values, tuple(layers))
+
+
+def _panel(values: xr.DataArray, layers: tuple[Layer, ...]) -> Panel:
+    return Panel(
+        axis_of(values[X]), axis_of(values[Y]), layers, title=_title(values), legend="below",
+        is_map=True, aspect=0.8,
+    )  # fmt: skip
+
+
+def _sigma(dataset: xr.Dataset, variable: str | None, values: xr.DataArray) -> xr.DataArray | None:
+    """σ of a map in its own order; None where the dataset has none."""
+    name = stderr_name(variable or str(values.name))
+    if name not in dataset or not {Y, X} <= set(dataset[name].dims):
+        return None
+    return reduce_to(dataset[name], {Y, X}, "plot σ").transpose(Y, X)
+
+
+def _mask(x: np.ndarray, y: np.ndarray, where: np.ndarray, text: str, hatch: str) -> list[Layer]:
+    if not where.any():
+        return []
+    return [Mask(bars_of(x, y, where), int(where.sum()), text, hatch, _hatch_colour(hatch))]
 
 
 def _title(values: xr.DataArray) -> str:
@@ -152,121 +221,6 @@ def _title(values: xr.DataArray) -> str:
     if POWER in values.coords and values[POWER].ndim == 0:
         parts.append(f"{float(values[POWER]):g} {pretty_unit(names.unit(POWER))}")
     return ", ".join(parts)
-
-
-def _draw_map(
-    figure: Any,
-    ax: Any,
-    values: xr.DataArray,
-    clim: tuple[float, float] | None,
-    cmap: str,
-    text: str,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw map, scale bar and colour bar; return the edges of the pixels."""
-    x, y = (_edges(values[d].values.astype(float)) for d in (X, Y))
-    known = values.values[np.isfinite(values.values)]
-    if clim is None and known.size:
-        clim = (float(np.percentile(known, 0.5)), float(np.percentile(known, 99.5)))
-    low, high = clim if clim is not None else (0.0, 1.0)
-    image = ax.pcolormesh(
-        x, y, values.values, cmap=colour_map(cmap), vmin=low, vmax=high if high > low else low + 1,
-        rasterized=True,
-    )  # fmt: skip
-    ax.set_aspect("equal")
-    ax.set_xticks([])
-    ax.set_yticks([])
-    for spine in ax.spines.values():
-        spine.set_visible(True)
-        spine.set_linewidth(0.4)
-    _add_scale_bar(ax, float(np.ptp(x)), x, y)
-    below, above = bool(known.size and known.min() < low), bool(known.size and known.max() > high)
-    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}
-    add_colour_bar(figure, image, ax, text, extend.get((below, above), "neither"))
-    return x, y
-
-
-def _edges(centres: np.ndarray) -> np.ndarray:
-    if centres.size == 1:
-        return np.array([centres[0] - 0.5, centres[0] + 0.5])
-    middle = 0.5 * (centres[1:] + centres[:-1])
-    first, last = 1.5 * centres[0] - 0.5 * centres[1], 1.5 * centres[-1] - 0.5 * centres[-2]
-    return np.concatenate([[first], middle, [last]])
-
-
-def _hatch(ax: Any, x: np.ndarray, y: np.ndarray, mask: np.ndarray, hatch: str) -> None:
-    """Hatch pixels, joined to bars along x so that a thousand of them stay light."""
-    from matplotlib.collections import PolyCollection
-
-    bars = []
-    for row in np.flatnonzero(mask.any(axis=1)):
-        ends = np.diff(np.concatenate([[False], mask[row], [False]]).astype(int))
-        for start, stop in zip(np.flatnonzero(ends == 1), np.flatnonzero(ends == -1), strict=True):
-            left, right, low, high = x[start], x[stop], y[row], y[row + 1]
-            bars.append([(left, low), (right, low), (right, high), (left, high)])
-    if bars:
-        ax.add_collection(
-            PolyCollection(
-                bars,
-                facecolor="none",
-                edgecolor=_hatch_colour(hatch),
-                hatch=hatch,
-                linewidth=0,
-                zorder=3,
-                rasterized=True,
-            ),
-            autolim=False,
-        )
-
-
-def _say_hatched(ax: Any, marked: list[tuple[str, str, int]], *, own_figure: bool) -> None:
-    """Say below the map what each hatching means, and of how many pixels."""
-    from matplotlib.patches import Patch
-
-    handles = [
-        Patch(
-            facecolor="none", edgecolor=_hatch_colour(hatch), hatch=hatch, linewidth=0.4,
-            label=f"{text} ({n})",
-        )
-        for text, hatch, n in marked
-        if n
-    ]  # fmt: skip
-    if handles:
-        if own_figure:
-            width, height = ax.figure.get_size_inches()
-            ax.figure.set_size_inches(width, height + 0.15 * len(handles))
-        ax.legend(
-            handles=handles, loc="upper left", bbox_to_anchor=(0.0, 0.0), fontsize=6.5,
-            handlelength=1.8, handleheight=1.0, borderaxespad=0.4,
-        )  # fmt: skip
-
-
-def _add_scale_bar(ax: Any, width: float, x: np.ndarray, y: np.ndarray) -> None:
-    """White bar with a dark rim, about a quarter of the map wide, in round micrometres."""
-    from matplotlib.patches import Rectangle
-    from matplotlib.patheffects import withStroke
-
-    target = width / 4
-    decade = 10.0 ** np.floor(np.log10(target))
-    length = float(decade * max(m for m in (1, 2, 5) if m * decade <= target * 1.0001))
-    left = float(x.min()) + 0.05 * width
-    height = float(np.ptp(y))
-    bottom = float(y.min()) + 0.05 * height
-    ax.add_patch(
-        Rectangle(
-            (left, bottom),
-            length,
-            0.018 * height,
-            facecolor="white",
-            edgecolor="black",
-            linewidth=0.4,
-            zorder=4,
-        )
-    )
-    ax.text(
-        left + length / 2, bottom + 0.035 * height, f"{length:g} {pretty_unit(names.unit(X))}",
-        color="white", ha="center", va="bottom", fontsize=7.0, zorder=5,
-        path_effects=[withStroke(linewidth=1.2, foreground="black")],
-    )  # fmt: skip
 
 
 @styled
@@ -301,25 +255,60 @@ def plot_composition(
     >>> figure.axes[0].collections[0].get_clim()
     (0.0, 1.5)
     """
-    dataset, values = map_of(data, "x_iodine", "plot the composition")
-    own = ax is None
-    figure, ax = new_axes(ax, aspect=0.8)
-    unknown = failed_pixels(dataset, values).transpose(Y, X).values
+    return on_axes(composition_panel(data, clim), ax)
+
+
+def hv_composition(data: xr.Dataset, *, clim: tuple[float, float] | None = None) -> Any:
+    """Draw for the screen what :func:`plot_composition` draws for paper.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        Result of :func:`plkit.composition_map`: ``x_iodine`` (y, x), ``composition_flag``.
+    clim : tuple of float, optional
+        Ends of the colour scale [iodine per formula unit]; from 0 by default.
+
+    Returns
+    -------
+    holoviews.Overlay
+        An image with the hatchings; value ± σ under the mouse.
+
+    Raises
+    ------
+    DataError
+        If the data is not one map.
+
+    Examples
+    --------
+    >>> da = xr.DataArray(np.eye(4), {"y": np.arange(4.0), "x": np.arange(4.0)}, ("y", "x"))
+    >>> [type(e).__name__ for e in hv_composition(da.to_dataset(name="x_iodine"))]
+    ['Image']
+    """
+    return dress(composition_panel(data, clim))
+
+
+def composition_panel(data: xr.Dataset, clim: tuple[float, float] | None) -> Panel:
+    """Map of the iodine content with σ, and masks by flag."""
+    action = "plot the composition"
+    require_result(data, ("x_iodine",), action, "plkit.composition_map(ds)")
+    dataset, values = map_of(data, "x_iodine", action)
     known = values.values[np.isfinite(values.values)]
     if clim is None and known.size:
         clim = (min(0.0, float(known.min())), float(np.percentile(known, 99.5)))
-    text = f"{label_of(values)} in CsPbBr$_{{3-x}}$I$_x$"
-    x, y = _draw_map(figure, ax, values, clim, "cividis", text)
-    marked = []
+    named = axis_of(values)
+    axis = Axis(named.name, f"{named.long_name} in CsPbBr₃₋ₓIₓ", named.symbol, named.unit)
+    image = picture(
+        values.astype(float), X, Y, scale_of(known, axis, "cividis", limits=clim),
+        _sigma(dataset, "x_iodine", values),
+    )  # fmt: skip
+    unknown = failed_pixels(dataset, values).transpose(Y, X).values
+    layers: list[Layer] = [image]
     for what, flags, hatch in _FLAGGED:
-        mask = _has_flag(dataset, flags)
-        _hatch(ax, x, y, mask, hatch)
-        marked.append((what, hatch, int(mask.sum())))
-        unknown = unknown & ~mask
-    _hatch(ax, x, y, unknown, "//////")
-    _say_hatched(ax, [*marked, ("no result", "//////", int(unknown.sum()))], own_figure=own)
-    ax.set_title(_title(values), loc="left")
-    return figure  # type: ignore[return-value]
+        where = _has_flag(dataset, flags)
+        layers += _mask(image.x, image.y, where, what, hatch)
+        unknown = unknown & ~where
+    layers += _mask(image.x, image.y, unknown, "no result", "//////")
+    return _panel(values, tuple(layers))
 
 
 def _has_flag(data: xr.Dataset, wanted: tuple[str, ...]) -> np.ndarray:

@@ -12,13 +12,24 @@ from plkit import names
 from plkit.errors import DataError
 from plkit.names import COVARIANCE, PARAM_I, PARAM_J, X, Y
 from plkit.physics.fick import pixel_gaussian
-from plkit.plot.style import CATEGORICAL, label, label_of, new_axes, reduce_to, styled, value_text
+from plkit.plot.panel import Band, Layer, Line, Panel, Points, axis_of, named_axis
+from plkit.plot.paper import on_axes
+from plkit.plot.screen import dress
+from plkit.plot.style import (
+    CATEGORICAL,
+    ascending,
+    reduce_to,
+    require_result,
+    status_text,
+    styled,
+    value_text,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_profile"]
+__all__ = ["hv_profile", "plot_profile"]
 
 _CURVE_POINTS = 400
 _ACTION = "plot a profile"
@@ -88,8 +99,58 @@ def plot_profile(
     >>> figure = plot_profile(cut, xr.Dataset({**fit, "profile_sigma_stderr": 0.1}))
     >>> print(figure.axes[0].get_legend_handles_labels()[1][0])
     fit: σ = 1.00 ± 0.10 µm
-    $D$ = (1.00 ± 0.10) × 10⁻¹⁴ m²/s
+    D = (1.00 ± 0.10) × 10⁻¹⁴ m²/s
     """
+    return on_axes(profile_panel(fraction, profiles, stderr), ax)
+
+
+def hv_profile(
+    fraction: xr.DataArray, profiles: xr.Dataset, *, stderr: xr.DataArray | None = None
+) -> Any:
+    """Draw for the screen what :func:`plot_profile` draws for paper.
+
+    Parameters
+    ----------
+    fraction : xarray.DataArray
+        Emission fraction of the component that grew, (y, x) or (x) [1].
+    profiles : xarray.Dataset
+        Result of :func:`plkit.fit_fick_profile` for it.
+    stderr : xarray.DataArray, optional
+        σ of the fraction, drawn as bars.
+
+    Returns
+    -------
+    holoviews.Overlay
+        The cut with σ, the fitted profile and its band.
+
+    Raises
+    ------
+    DataError
+        If there is more than one map, or the fit is of several.
+
+    Examples
+    --------
+    >>> x = np.arange(0.0, 9.0)
+    >>> cut = xr.DataArray(0.6 * np.exp(-0.5 * (x - 4.0) ** 2), {"x": x}, ("x",), "fraction")
+    >>> fit = {"profile_amplitude": 0.6, "profile_sigma": 1.0, "offset": 0.0, "centre_x": 4.0}
+    >>> fit |= {"diffusion_coefficient": 1e-14, "diffusion_coefficient_stderr": 1e-15}
+    >>> [type(e).__name__ for e in hv_profile(cut, xr.Dataset({**fit, "profile_sigma_stderr": 0.1}))]
+    ['Scatter', 'Curve']
+    """
+    return dress(profile_panel(fraction, profiles, stderr))
+
+
+def profile_panel(
+    fraction: xr.DataArray, profiles: xr.Dataset, stderr: xr.DataArray | None
+) -> Panel:
+    """Cut through the middle of a halo with its fit and band."""
+    wanted = ("profile_amplitude", "profile_sigma", "offset")
+    require_result(profiles, wanted, _ACTION, "plkit.fit_fick_profile(fraction, rate=…)")
+    if not isinstance(fraction, xr.DataArray):
+        raise DataError(
+            _ACTION, f"'fraction' is a {type(fraction).__name__}, not a DataArray",
+            'Pass one variable: maps["fraction"].sel(component=…).',
+        )  # fmt: skip
     dims = {Y, X} if Y in fraction.dims else {X}
     fraction = reduce_to(fraction, dims, _ACTION)
     fit = profiles.squeeze(drop=True)
@@ -98,7 +159,7 @@ def plot_profile(
         raise DataError(
             _ACTION, f"the fit runs over {found}, not one profile", "Select one, as in the map."
         )
-    p = {n: float(fit[n]) for n in ("profile_amplitude", "profile_sigma", "offset")}
+    p = {n: float(fit[n]) for n in wanted}
     p |= {n: float(fit[n]) for n in ("centre_x", "centre_y") if n in fit}
     y: float | None = None
     if Y in dims:
@@ -108,31 +169,26 @@ def plot_profile(
         y = float(fraction[Y])
         if stderr is not None:
             stderr = reduce_to(stderr, dims, _ACTION).sel({Y: y})
-    figure, ax = new_axes(ax)
+    fraction = ascending(fraction, X)
     x = fraction[X].values.astype(float)
-    errors = None if stderr is None else stderr.values
-    ax.errorbar(
-        x, fraction.values, errors, fmt="o", ms=2.2, color=CATEGORICAL[0], elinewidth=0.5,
-        alpha=0.75, markeredgewidth=0, label="" if y is None else f"cut at y = {y:.4g} µm",
-    )  # fmt: skip
+    errors = None if stderr is None else ascending(stderr, X).values.astype(float)
+    cut = "" if y is None else f"cut at y = {y:.4g} µm"
+    layers: list[Layer] = [
+        Points(x, fraction.values, errors, colour=CATEGORICAL[0], label=cut, size=2.2)
+    ]
     if _known(p):
-        _draw_fit(ax, fit, p, x, y, profiles)
-    ax.set_xlabel(label(X))
-    ax.set_ylabel(label_of(fraction))
-    ax.margins(x=0.0)
-    low, high = ax.get_ylim()
-    ax.set_ylim(low, high + 0.32 * (high - low))  # room for the legend above the halo
-    ax.legend(loc="upper left", handletextpad=0.4)
-    return figure  # type: ignore[return-value]
+        layers += _fit_layers(fit, p, x, y)
+    return Panel(
+        named_axis(X), axis_of(fraction), tuple(layers), legend="upper left", tight=True, headroom=0.32,
+        title="" if _known(p) else f"no fit: {status_text(fit) or 'no values'}",
+    )  # fmt: skip
 
 
 def _known(p: dict[str, float]) -> bool:
     return all(np.isfinite(v) for v in p.values())
 
 
-def _draw_fit(
-    ax: Any, fit: xr.Dataset, p: dict[str, float], x: Array, y: float | None, profiles: xr.Dataset
-) -> None:
+def _fit_layers(fit: xr.Dataset, p: dict[str, float], x: Array, y: float | None) -> list[Layer]:
     step = float(np.median(np.diff(x))) if x.size > 1 else 0.0
     pixel = {X: step, Y: step}
     grid = np.linspace(x.min(), x.max(), _CURVE_POINTS)
@@ -140,17 +196,25 @@ def _draw_fit(
     def curve(q: dict[str, float]) -> Array:
         return _model(q, grid, y, pixel)
 
-    centre = curve(p)
-    width = _estimate(fit, "profile_sigma")
-    diffusion = _estimate(fit, "diffusion_coefficient")
-    colour = CATEGORICAL[1]
-    ax.plot(grid, centre, color=colour, linewidth=1.1, label=f"fit: σ = {width}\n$D$ = {diffusion}")
-    if COVARIANCE in profiles:
-        sigma = _band(fit, p, curve)
-        ax.fill_between(
-            grid, centre - sigma, centre + sigma, color=colour, alpha=0.3, linewidth=0, zorder=3
-        )
+    centre, colour = curve(p), CATEGORICAL[1]
+    width, diffusion = _estimate(fit, "profile_sigma"), _estimate(fit, "diffusion_coefficient")
+    text = f"fit: σ = {width}" + (f"\nD = {diffusion}" if diffusion else "")
+    status = status_text(fit)
+    text += f" ({status})" if status else ""
+    if COVARIANCE not in fit:
+        return [Line(grid, centre, colour, text, 1.1)]
+    sigma = _band(fit, p, curve)
+    return [
+        Line(grid, centre, colour, text, 1.1, y_sigma=sigma),
+        Band(grid, centre - sigma, centre + sigma, colour, 0.3),
+    ]
 
 
 def _estimate(fit: xr.Dataset, name: str) -> str:
-    return value_text(float(fit[name]), float(fit[f"{name}_stderr"]), names.unit(name))
+    """Number with σ; empty where it was not asked for."""
+    if name not in fit:
+        return ""
+    sigma = names.stderr_name(name)
+    return value_text(
+        float(fit[name]), float(fit[sigma]) if sigma in fit else None, names.unit(name)
+    )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import xarray as xr
 
 from plkit import names
 from plkit.errors import DataError
+from plkit.names import FIT_STATUS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,6 +43,7 @@ CATEGORICAL: Final = (
 FAILED: Final = "#BDBDBD"
 """Grey of pixels without a number."""
 
+_STATUS: Final = "ok at_bound not_identifiable no_signal failed"
 _TEXT_PT: Final = 8.0
 _TICK_PT: Final = 7.0
 
@@ -81,10 +83,12 @@ _RC: Final[Any] = {
 # Units as a reader expects them on an axis.
 _PRETTY: Final = {
     "um": "µm", "uW": "µW", "us": "µs", "1/s": "s⁻¹", "1/cm": "cm⁻¹", "1/nm": "nm⁻¹", "1/K": "K⁻¹",
-    "m^2/s": "m²/s", "counts^2": "counts²", "K/uW": "K/µW", "1/(cm^2 nm s)": "cm⁻² nm⁻¹ s⁻¹",
+    "m^2/s": "m²/s", "1/cm^3": "cm⁻³", "1/(cm^3 s)": "cm⁻³ s⁻¹", "cm^2/s": "cm²/s", "nm^2": "nm²", "1/h": "h⁻¹",
+    "counts^2": "counts²", "K/uW": "K/µW", "1/(cm^2 nm s)": "cm⁻² nm⁻¹ s⁻¹",
 }  # fmt: skip
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_X = TypeVar("_X", xr.Dataset, xr.DataArray)
 
 
 def rc() -> Any:
@@ -195,7 +199,7 @@ def pretty_unit(unit: str) -> str:
     return "" if unit == "1" else _PRETTY.get(unit, unit)
 
 
-def _math(symbol: str) -> str:
+def math_symbol(symbol: str) -> str:
     """``E_PL`` with a subscript, Latin letters in italics; symbols in Unicode stay as they are."""
     if "_" not in symbol:
         return f"${symbol}$" if len(symbol) == 1 and symbol.isascii() else symbol
@@ -203,7 +207,8 @@ def _math(symbol: str) -> str:
     return rf"${base}_{{\mathrm{{{sub}}}}}$"
 
 
-def _joined(long_name: str, symbol: str, unit: str) -> str:
+def joined(long_name: str, symbol: str, unit: str) -> str:
+    """Label of long name, symbol and unit."""
     text = long_name if symbol in ("", long_name) else f"{long_name} {symbol}"
     return f"{text} ({pretty_unit(unit)})" if pretty_unit(unit) else text
 
@@ -227,7 +232,7 @@ def label(name: str) -> str:
     'Diffusion coefficient $D$ (m²/s)'
     """
     long_name, symbol = names.attrs(name)["long_name"], names.symbol(name)
-    return _joined(long_name, "" if symbol == long_name else _math(symbol), names.unit(name))
+    return joined(long_name, "" if symbol == long_name else math_symbol(symbol), names.unit(name))
 
 
 def text_label(name: str) -> str:
@@ -248,7 +253,7 @@ def text_label(name: str) -> str:
     >>> text_label("wavelength")
     'Wavelength λ (nm)'
     """
-    return _joined(names.attrs(name)["long_name"], names.symbol(name), names.unit(name))
+    return joined(names.attrs(name)["long_name"], names.symbol(name), names.unit(name))
 
 
 def label_of(da: xr.DataArray) -> str:
@@ -274,7 +279,7 @@ def label_of(da: xr.DataArray) -> str:
     base = name.removesuffix("_stderr")
     if base in names.TABLE and names.unit(name) == unit:
         return label(name)
-    return _joined(str(da.attrs.get("long_name", name)), "", unit)
+    return joined(str(da.attrs.get("long_name", name)), "", unit)
 
 
 def value_text(value: float, stderr: float | None = None, unit: str = "") -> str:
@@ -329,7 +334,41 @@ def _superscript(number: int) -> str:
     return str(number).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
+def status_text(result: xr.Dataset) -> str:
+    """What a fit of one trace says of itself, in words; empty where all is well."""
+    status = result.get(FIT_STATUS)
+    if status is None or status.size != 1:
+        return ""
+    code = int(status)
+    meanings = str(status.attrs.get("flag_meanings", _STATUS)).split()
+    return meanings[code].replace("_", " ") if 0 < code < len(meanings) else ""
+
+
 # Input ----------------------------------------------------------------------------------------
+def require_result(data: object, wanted: Iterable[str], action: str, maker: str) -> xr.Dataset:
+    """Return the Dataset; refuse what is none, or lacks a variable, and say what makes the right one."""
+    remedy = f"Give the result of {maker}."
+    if isinstance(data, xr.DataTree):
+        raise DataError(
+            action, "a DataTree was given, not a Dataset", f"{remedy} Of a tree: .to_dataset()."
+        )
+    if not isinstance(data, xr.Dataset):
+        raise DataError(action, f"a {type(data).__name__} was given, not a Dataset", remedy)
+    missing = [name for name in wanted if name not in data.variables]
+    if missing:
+        held = ", ".join(map(str, data.data_vars)) or "nothing"
+        raise DataError(action, f"the dataset holds {held}, not '{missing[0]}'", remedy)
+    return data
+
+
+def ascending(obj: _X, *dims: str) -> _X:
+    """Sort along dims whose coordinates do not ascend; dims without coordinates stay as they are."""
+    for dim in dims:
+        if dim in obj.dims and dim in obj.coords and not obj.indexes[dim].is_monotonic_increasing:
+            obj = obj.sortby(dim)
+    return obj
+
+
 def reduce_to(da: xr.DataArray, dims: set[str], action: str) -> xr.DataArray:
     """Drop dims of length one; refuse what then has others than ``dims``."""
     extra = [str(d) for d in da.dims if d not in dims]

@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 from plkit import names
 from plkit.errors import DataError
 from plkit.names import COMPONENT, INTENSITY, NOISE_FLOOR, NOISE_GAIN
+from plkit.plot.panel import Axis, Band, Layer, Line, Panel, Points, Rule, axis_of, colour_number
+from plkit.plot.paper import draw_stack, on_axes
+from plkit.plot.screen import beside
 from plkit.plot.spectra import array_of, series_dim
-from plkit.plot.style import CATEGORICAL, label_of, new_axes, new_figure, styled, value_text
+from plkit.plot.style import CATEGORICAL, require_result, styled, value_text
 from plkit.schema import spectral_dim
 from plkit.unmixing.reference import area_weights
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["component_spectra", "plot_unmixing"]
+__all__ = ["component_spectra", "hv_unmixing", "plot_unmixing"]
 
 _ACTION = "plot an unmixed spectrum"
 
@@ -119,6 +122,51 @@ def plot_unmixing(
     >>> plot_unmixing(data, refs, result).axes[1].lines[1].get_ydata().tolist()  # the residual
     [0.0, 0.0, 1.0]
     """
+    panels = unmixing_panels(data, refs, result)
+    if ax is not None:
+        return on_axes(panels[0], ax)
+    return draw_stack(panels, None, 0.95, (3.2, 1.0))
+
+
+def hv_unmixing(data: xr.Dataset | xr.DataArray, refs: xr.DataArray, result: xr.Dataset) -> Any:
+    """Draw for the screen what :func:`plot_unmixing` draws for paper.
+
+    Parameters
+    ----------
+    data : xarray.Dataset or xarray.DataArray
+        ``intensity`` (λ) [counts] of one spectrum.
+    refs : xarray.DataArray
+        References (component, λ) used for the unmixing.
+    result : xarray.Dataset
+        Result of :func:`plkit.unmix` for this spectrum, with ``normalise="area"``.
+
+    Returns
+    -------
+    holoviews.Layout
+        The spectrum with its components, and the residual below.
+
+    Raises
+    ------
+    DataError
+        If there are several spectra, or axes differ.
+
+    Examples
+    --------
+    >>> axis = {"component": ["a", "b"], "wavelength": np.arange(500.0, 503.0)}
+    >>> refs = xr.DataArray([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]], axis, ("component", "wavelength"))
+    >>> result = xr.Dataset({"amplitude": ("component", [10.0, 4.0])}, {"component": ["a", "b"]})
+    >>> data = xr.DataArray([5.0, 4.0, 6.0], {"wavelength": axis["wavelength"]}, ("wavelength",))
+    >>> len(hv_unmixing(data, refs, result))
+    2
+    """
+    return beside(unmixing_panels(data, refs, result), columns=1, heights=(260, 90))
+
+
+def unmixing_panels(
+    data: xr.Dataset | xr.DataArray, refs: xr.DataArray, result: xr.Dataset
+) -> tuple[Panel, Panel]:
+    """Spectrum with components and sum; residual in units of σ, or in counts."""
+    require_result(result, ("amplitude",), _ACTION, "plkit.unmix(ds, refs)")
     spectrum = array_of(data, INTENSITY, _ACTION)
     spectral = spectral_dim(spectrum, _ACTION)
     spectrum, dim = series_dim(spectrum, spectral, _ACTION)
@@ -137,32 +185,39 @@ def plot_unmixing(
             "Give the references that were used: plkit.references(like=ds, …).",
         )
     parts = component_spectra(result, refs)
-    x, y = spectrum[spectral].values, spectrum.values.astype(float)
-    model = parts.sum(COMPONENT, skipna=False).values
-    if ax is None:
-        figure = new_figure("single", 0.95)
-        ax, below = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1.0))
-        new_axes(ax)
-        new_axes(below)
-        _draw_residual(below, x, y - model, _sigma(data, model))
-        below.set_xlabel(label_of(spectrum[spectral]))
-        figure.align_ylabels([ax, below])
-    else:
-        new_axes(ax)
-        ax.set_xlabel(label_of(spectrum[spectral]))
+    x, y = spectrum[spectral].values.astype(float), spectrum.values.astype(float)
+    model = np.asarray(parts.sum(COMPONENT, skipna=False).values, float)
+    sigma = _sigma(data, model)
+    layers: list[Layer] = []
     for n, name in enumerate(parts[COMPONENT].values):
-        values = parts.isel({COMPONENT: n}).values
-        colour = CATEGORICAL[n % 7]
-        ax.plot(x, values, color=colour, linewidth=0.9, label=_named(str(name), result))
-        ax.fill_between(x, 0.0, values, color=colour, alpha=0.15, linewidth=0)
-    ax.plot(x, model, color="black", linewidth=0.8, label="sum")
-    ax.plot(x, y, ".", ms=2.4, color="#555555", markeredgewidth=0, label="data")
-    ax.set_xlim(float(np.min(x)), float(np.max(x)))
-    ax.set_ylabel(label_of(spectrum))
-    ax.legend(
-        loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, handletextpad=0.4, columnspacing=1.0
+        values, colour = parts.isel({COMPONENT: n}).values, colour_number(n)
+        layers.append(Band(x, np.zeros_like(x), values, colour, 0.15))
+        layers.append(Line(x, values, colour, _named(str(name), result), 0.9))
+    layers.append(Line(x, model, "#000000", "sum", 0.8))
+    layers.append(Points(x, y, sigma, colour="#555555", label="data", size=2.0))
+    low, high = float(np.min(x)), float(np.max(x))
+    limits = (low, high) if high > low else (None, None)
+    above = Panel(
+        axis_of(spectrum[spectral]),
+        axis_of(spectrum),
+        tuple(layers),
+        legend="above",
+        x_limits=limits,
     )
-    return ax.figure  # type: ignore[return-value]
+    rest = y - model
+    in_sigma = Axis("residual", "Residual\n/ σ")
+    in_counts = Axis("residual", "Residual\n", "", names.unit(INTENSITY))
+    below: list[Layer] = [Rule(0.0, colour="#000000", width=0.5, style="-")]
+    if sigma is not None:
+        below.append(Rule(-1.0, 1.0))
+        rest = rest / sigma
+    below.append(Points(x, rest, colour=CATEGORICAL[0], size=2.0))
+    return above, Panel(
+        axis_of(spectrum[spectral]),
+        in_counts if sigma is None else in_sigma,
+        tuple(below),
+        x_limits=limits,
+    )
 
 
 def _named(name: str, result: xr.Dataset) -> str:
@@ -180,16 +235,3 @@ def _sigma(data: Any, model: NDArray[np.float64]) -> NDArray[np.float64] | None:
     floor = data[NOISE_FLOOR].values if NOISE_FLOOR in data else 0.0
     variance = data[NOISE_GAIN].values * np.clip(model, 0.0, None) + floor
     return np.asarray(np.sqrt(np.where(variance > 0, variance, np.nan)))
-
-
-def _draw_residual(
-    ax: Any, x: NDArray[np.float64], rest: NDArray[np.float64], sigma: NDArray[np.float64] | None
-) -> None:
-    ax.axhline(0.0, color="black", linewidth=0.5)
-    if sigma is None:
-        ax.plot(x, rest, ".", ms=2.0, color=CATEGORICAL[0], markeredgewidth=0)
-        ax.set_ylabel("Residual\n(counts)")
-        return
-    ax.axhspan(-1.0, 1.0, color="#7F7F7F", alpha=0.2, linewidth=0)
-    ax.plot(x, rest / sigma, ".", ms=2.0, color=CATEGORICAL[0], markeredgewidth=0)
-    ax.set_ylabel("Residual\n/ σ")

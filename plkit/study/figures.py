@@ -87,9 +87,9 @@ def _groups(node: xr.DataTree) -> dict[str, xr.Dataset]:
 def _sample_figures(g: dict[str, xr.Dataset]) -> Iterator[Drawing]:
     strongest = {POWER: -1}
     if "raw" in g:
-        movie = _movie(g["raw"].isel(strongest))
-        yield "spectra", lambda: plot.plot_spectra(movie)
-        yield "movie", lambda: plot.plot_spectral_movie(movie)
+        raw = g["raw"].isel(strongest)
+        yield "spectra", lambda: plot.plot_spectra(raw)
+        yield "movie", lambda: plot.plot_spectral_movie(raw)
         yield "peak", lambda: plot.plot_track(g["peaks"], "peak_wavelength")
     if "kinetics" in g:
         unmixed, kin = g["unmixed"], g["kinetics"]
@@ -99,8 +99,7 @@ def _sample_figures(g: dict[str, xr.Dataset]) -> Iterator[Drawing]:
     if "heating" in g:
         yield "temperature", lambda: plot.plot_temperature(g["heating"])
     if "recovery_raw" in g:
-        recovery = _movie(g["recovery_raw"])
-        yield "recovery_spectra", lambda: plot.plot_spectra(recovery)
+        yield "recovery_spectra", lambda: plot.plot_spectra(g["recovery_raw"])
     if "recovery_kinetics" in g:
         yield (
             "recovery_kinetics",
@@ -154,11 +153,6 @@ def _growing(g: dict[str, xr.Dataset], ds: xr.Dataset) -> str:
         str(g["kinetics"].attrs[COMPONENT]) if "kinetics" in g else str(ds[COMPONENT].values[0])
     )
     return next(str(c) for c in ds[COMPONENT].values if c != falling)
-
-
-def _movie(raw: xr.Dataset) -> xr.DataArray:
-    """Averaged frames under the dims and the name that plots expect."""
-    return raw["movie"].rename({"movie_time": TIME}).rename(INTENSITY)
 
 
 def _from_zero(ds: xr.Dataset) -> tuple[float, float]:
