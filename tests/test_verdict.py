@@ -326,3 +326,9 @@ def test_sigma_of_the_moved_share_is_honest(rng):
     assert 0.4 < moved.std() / sigma < 1.2
     drift = np.array([c.drift_ev for c in found])
     assert drift.std() < 1.5 * np.median([c.drift_stderr_ev for c in found])
+
+
+def test_verdict_is_printed_as_a_sentence() -> None:
+    from plkit.kinetics.judgement import Verdict
+
+    assert str(Verdict("none", "nothing moves")) == "none: nothing moves"

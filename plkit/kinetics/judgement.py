@@ -82,6 +82,10 @@ class Verdict:
     measures: dict[str, float] = field(default_factory=dict)
     thresholds: VerdictThresholds = field(default_factory=VerdictThresholds)
 
+    def __str__(self) -> str:
+        """Return the verdict as one sentence."""
+        return f"{self.label}: {self.reason}"
+
 
 def verdict(
     ds: xr.Dataset,
