@@ -69,6 +69,23 @@ def test_tap_pin_region_band_and_nothing_is_lost_on_reload(page: Any, file_addre
     p.shot("reloaded")
 
 
+def test_two_quick_clicks_are_both_heard(page: Any, file_address: str) -> None:
+    p = page(file_address)
+    spectrum = "Array.from(data('spectrum_here').y).join()"
+    before = p.page.evaluate(spectrum)
+    p.tap("map", 0.2, 0.2)
+    p.wait(f"{spectrum} !== {before!r}")
+    first = p.page.evaluate(spectrum)
+    a, b = p.at("map", 0.7, 0.7), p.at("map", 0.2, 0.2)
+    p.page.mouse.click(*a)
+    p.page.mouse.click(*b)
+    p.wait("Bokeh.documents[0].is_idle")
+    p.wait(f"{spectrum} === {first!r}")
+    # So that the first of the two was heard too, not neither of them.
+    p.tap("map", 0.7, 0.7)
+    p.wait(f"{spectrum} !== {first!r}")
+
+
 def test_foreign_address_is_said_and_the_page_opens(page: Any, file_address: str) -> None:
     p = page(file_address, query="?s=nonsense")
     assert "holds no state of this page" in message(p)

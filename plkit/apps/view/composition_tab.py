@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from bokeh.events import Tap
 from bokeh.models import Column, ColumnDataSource, Select, Slider, Span
 
 from plkit import names
 from plkit.apps.view.layers import Layer
-from plkit.apps.view.parts import div, dress, new_figure, panel, table, wrapped
+from plkit.apps.view.parts import div, dress, new_figure, on_click, panel, table, wrapped
 from plkit.apps.view.picture import Picture
 from plkit.apps.view.theme import CURSOR, paint
 from plkit.apps.view.values import levels_of
@@ -68,7 +67,7 @@ class _Composition:
         self.here = Span(dimension="height", line_color="#D55E00", line_width=2, visible=False)
         self.histogram.add_layout(self.here)
         self.text, self.counts = div("", width=420), div("", width=420)
-        self.picture.figure.on_event(Tap, viewer.events(self._on_tap))
+        on_click(self.picture.figure, viewer.events(self._on_tap))
         self.source.on_change("value", viewer.changes(lambda *_: self._new_source()))
         self.frame.on_change("value", viewer.changes(lambda *_: self.draw()))
         self.root = wrapped(

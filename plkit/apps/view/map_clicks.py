@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from bokeh.events import SelectionGeometry, Tap
+from bokeh.events import SelectionGeometry
+
+from plkit.apps.view.parts import on_click
 
 if TYPE_CHECKING:
     from plkit.apps.view.map_tab import MapTab
@@ -30,9 +32,9 @@ class MapClicks:
         self.graph = tab.spectra.graph
         events, changes = tab.viewer.events, tab.viewer.changes
         for picture in tab.images.pictures:
-            picture.figure.on_event(Tap, events(self._on_tap))
+            on_click(picture.figure, events(self._on_tap))
             picture.figure.on_event(SelectionGeometry, events(self._on_region))
-        self.graph.figure.on_event(Tap, events(self._on_slice))
+        on_click(self.graph.figure, events(self._on_slice))
         self.graph.figure.on_event(SelectionGeometry, events(self._on_band))
         for side in ("left", "right"):
             self.graph.band.on_change(side, changes(lambda *_: self._on_band_moved()))

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from bokeh.events import DoubleTap, Tap
 from bokeh.models import Column, Div, HoverTool, Row
 from bokeh.plotting import figure
 
 from plkit.apps.view.theme import card, sheet
 
-__all__ = ["div", "dress", "fill", "legend_above", "new_figure", "panel", "table", "wrapped"]
+__all__ = [
+    "div",
+    "dress",
+    "fill",
+    "legend_above",
+    "new_figure",
+    "on_click",
+    "panel",
+    "table",
+    "wrapped",
+]
+
+
+def on_click(figure: Any, callback: Callable[[Any], None]) -> None:
+    """Call for every click: two quick ones are a double one, also where they are on two pixels."""
+    for kind in (Tap, DoubleTap):
+        figure.on_event(kind, callback)
 
 
 def new_figure(
