@@ -66,6 +66,9 @@ EXACT: dict[str, Callable[[xr.Dataset], xr.Dataset]] = {
     "to_air": lambda ds: spectra.to_air(spectra.to_vacuum(ds)),
     "to_energy": spectra.to_energy,
     "to_wavelength": lambda ds: spectra.to_wavelength(spectra.to_energy(ds)),
+    "raman_to_wavelength": lambda ds: spectra.raman_to_wavelength(
+        _over_raman_shift(ds), laser_nm=405.0
+    ),
     "crop": lambda ds: spectra.crop(ds, wavelength=(560.0, 740.0)),
     "bin_spectra": lambda ds: spectra.bin_spectra(ds, wavelength=4),
     "mask_saturation": lambda ds: spectra.mask_saturation(ds, 3000.0),
@@ -80,6 +83,13 @@ APPROXIMATE: dict[str, Callable[[xr.Dataset], xr.Dataset]] = {
     "arpls": lambda ds: spectra.subtract_baseline(ds.isel(sample=slice(300))),
     "apply_drift": lambda ds: spectra.apply_drift(ds, shift(ds)),
 }
+
+
+def _over_raman_shift(ds: xr.Dataset) -> xr.Dataset:
+    shift = 1e7 / 405.0 - 1e7 / ds["wavelength"].values
+    ds = ds.rename(wavelength="raman_shift").assign_coords(raman_shift=shift)
+    ds["raman_shift"].attrs = {"units": "1/cm"}
+    return ds
 
 
 def scatter_over_stated(got: xr.Dataset) -> np.ndarray:
