@@ -34,7 +34,8 @@ def _layout_held(figure: Figure) -> Iterator[None]:
         for ax in figure.axes
     ]
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    # None, not "none": with an engine, even one that does nothing, every file is drawn twice.
+    figure.set_layout_engine(None)
     try:
         yield
     finally:

@@ -115,9 +115,40 @@ def styled(function: _F) -> _F:
         import matplotlib as mpl
 
         with mpl.rc_context(_RC):
-            return function(*args, **kwargs)
+            figure = function(*args, **kwargs)
+            for ax in getattr(figure, "axes", ()):
+                _plain_ticks(ax)
+            return figure
 
     return inner  # type: ignore[return-value]
+
+
+@functools.cache
+def _plain_formatter() -> Any:
+    from matplotlib.ticker import ScalarFormatter
+
+    class PlainFormatter(ScalarFormatter):
+        """Numbers at ticks as plain text: mathtext takes half of the time of a figure.
+
+        The power of ten beside the axis is still mathtext.
+        """
+
+        def get_offset(self) -> str:
+            self.set_useMathText(True)
+            try:
+                return super().get_offset()
+            finally:
+                self.set_useMathText(False)
+
+    return PlainFormatter
+
+
+def _plain_ticks(ax: Axes) -> None:
+    from matplotlib.ticker import ScalarFormatter
+
+    for axis in (ax.xaxis, ax.yaxis):
+        if type(axis.get_major_formatter()) is ScalarFormatter:
+            axis.set_major_formatter(_plain_formatter()(useMathText=False))
 
 
 def new_axes(
