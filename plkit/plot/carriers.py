@@ -205,7 +205,8 @@ def plot_funnelling(bias: xr.Dataset, *, ax: Axes | None = None) -> Figure:
     Examples
     --------
     >>> import plkit
-    >>> bias = plkit.funnelling_bias([0.05, 0.2], [0.0, 10.0])
+    >>> phases = plkit.TwoPhases(domains=4, seeds=(0, 1))
+    >>> bias = plkit.funnelling_bias([0.05, 0.2], [0.0, 10.0], phases)
     >>> plot_funnelling(bias).axes[0].get_legend_handles_labels()[1]
     ['truth', 'diffusion length 0 nm', 'diffusion length 10 nm']
     """
@@ -233,7 +234,8 @@ def hv_funnelling(bias: xr.Dataset) -> Any:
     Examples
     --------
     >>> import plkit
-    >>> bias = plkit.funnelling_bias([0.05, 0.2], [0.0, 10.0])
+    >>> phases = plkit.TwoPhases(domains=4, seeds=(0, 1))
+    >>> bias = plkit.funnelling_bias([0.05, 0.2], [0.0, 10.0], phases)
     >>> [e.label for e in hv_funnelling(bias) if e.label]
     ['truth', 'diffusion length 0 nm', 'diffusion length 10 nm']
     """
