@@ -444,6 +444,21 @@ def test_copied_python_of_results(results: Path) -> None:
         np.testing.assert_allclose(scope["image"], work.plane(layer, state))
 
 
+def test_pages_are_valid_documents(results: Path, path: Path) -> None:
+    """The server leaves this out, to be quick."""
+    from bokeh.core.validation.check import check_integrity
+    from bokeh.document import Document
+
+    from plkit.apps.view.page import make_page
+
+    for where in (path, results):
+        document = Document()
+        make_page(document, Workspace(open_layers(where), str(where)))
+        found = check_integrity(document.models)
+        assert found.error == []
+        assert len(document.models) > 100
+
+
 def test_pixel_without_a_reading_is_no_zero(tmp_path: Path) -> None:
     ds = movie(n_times=2)
     ds["intensity"] = ds["intensity"].astype(float)

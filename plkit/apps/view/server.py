@@ -90,6 +90,7 @@ def make_server(
         from bokeh.application import Application
         from bokeh.application.handlers.function import FunctionHandler
         from bokeh.server.server import Server
+        from bokeh.settings import settings
 
         from plkit.apps.view.page import make_page
         from plkit.apps.view.workspace import Workspace
@@ -101,6 +102,8 @@ def make_server(
         from plkit.apps.view.session import read_session
 
         work.start = read_session(Path(session).read_text("utf-8"))
+    # A seventh of the time of a view; a test does it instead.
+    settings.perform_document_validation = False
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
     logging.getLogger("bokeh").setLevel(logging.ERROR)
     port = port or _free_port()
