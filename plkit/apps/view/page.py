@@ -24,7 +24,15 @@ __all__ = ["TABS", "make_page"]
 
 _LOG = logging.getLogger(__name__)
 
-_TEMPLATE: Final = "{% block preamble %}" + HEAD + "{% endblock %}"
+_NOT_NEEDED: Final = ("bokeh-mathjax", "bokeh-gl")
+"""Parts of BokehJS that no page uses: half of what a browser would have to read."""
+
+_TEMPLATE: Final = (
+    "{% block preamble %}" + HEAD + "{% endblock %}"
+    "{% block js_resources %}{% for line in bokeh_js.splitlines() "
+    f"if not ({' or '.join(f'{name!r} in line' for name in _NOT_NEEDED)}) %}}"
+    "{{ line }}\n{% endfor %}{% endblock %}"
+)
 
 TABS: Final[list[tuple[str, Callable[[Viewer], Any]]]] = [
     ("Map", map_tab),
