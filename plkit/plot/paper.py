@@ -318,9 +318,8 @@ def round_length(width: float) -> float:
 
 
 def _add_scale_bar(ax: Any, x: Array, y: Array, unit: str) -> None:
-    """White bar with a dark rim, about a quarter of the map wide, in a round length."""
+    """White bar with a dark rim, about a quarter of the map wide, in a round length; read on any colour."""
     from matplotlib.patches import Rectangle
-    from matplotlib.patheffects import withStroke
 
     width, height = float(np.ptp(x)), float(np.ptp(y))
     length = round_length(width)
@@ -334,7 +333,7 @@ def _add_scale_bar(ax: Any, x: Array, y: Array, unit: str) -> None:
     ax.text(
         left + length / 2, bottom + 0.035 * height, f"{length:g} {pretty_unit(unit)}",
         color="white", ha="center", va="bottom", fontsize=7.0, zorder=5,
-        path_effects=[withStroke(linewidth=1.2, foreground="black")],
+        bbox={"facecolor": "black", "alpha": 0.55, "edgecolor": "none", "pad": 1.2},
     )  # fmt: skip
 
 
