@@ -10,7 +10,7 @@ demo: install
 	$(BIN)/plkit demo --output demo-results
 
 test: install-test
-	$(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n logical --dist loadfile
 
 check: install-test
 	$(BIN)/ruff check .

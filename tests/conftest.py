@@ -8,18 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-# Files that take longest, longest first: of two workers neither ends up with one of them alone.
-_LONG = (
-    "study_run", "page", "page_fits", "docs", "notebooks", "export_html_page", "page_compare", "reproduce",
-    "page_simulate", "docs_validation", "benchmarks", "view", "export_html", "docstrings", "io_fuzz",
-)  # fmt: skip
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest."""
-    order = {f"test_{name}.py": n for n, name in enumerate(_LONG)}
-    items.sort(key=lambda item: order.get(item.path.name, len(order)))
-
 
 def _require_all() -> bool:
     return os.environ.get("PLKIT_REQUIRE_ALL") == "1"
