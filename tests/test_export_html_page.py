@@ -3,10 +3,11 @@
 Screenshots go to the folder that PLKIT_SCREENSHOTS names, where one is named.
 """
 
+# ruff: noqa: F811  a fixture is imported, and asked for by its name
+
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,14 +19,9 @@ import pytest
 import plkit
 from plkit.apps.view.layers import layer_of, open_layers
 from plkit.apps.view.values import levels_of, plane_of, region_table, spectrum_of
-from tests.conftest import _require_all
+from tests.page_driver import browser  # noqa: F401  fixture
 from tests.test_export_html import kinetics_of
 from tests.view_data import movie, results_file
-
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 
 HELP = """(() => {
   window.model = plkit_page.model;
@@ -44,24 +40,6 @@ HELP = """(() => {
     for (const kind of ['input', 'change']) e.dispatchEvent(new Event(kind));
   };
 })()"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        chromium = None
-    if chromium is None:
-        message = "Chromium and playwright are needed"
-        if _require_all():
-            pytest.fail(message)
-        pytest.skip(message)
-    with sync_playwright() as p:
-        found = p.chromium.launch(executable_path=chromium, args=list(FLAGS))
-        yield found
-        found.close()
 
 
 class Page:
